@@ -1,0 +1,52 @@
+"""Pilotage: CrewAI crews whose every answer is capped, checked against its sources, and on record.
+
+    from pilotage import run_crew
+    result = run_crew("How do I stop an agent from looping?")
+    print(result.outcome, result.answer)
+
+Importing this package switches CrewAI's telemetry and tracing off (unless the environment says otherwise) and imports
+nothing heavy; CrewAI itself comes with the first run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+for _name, _value in {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+if TYPE_CHECKING:
+    from pilotage.checks.results import Citation, Explanation, Finding, Findings, Verdict, Verdicts
+    from pilotage.crew import Kit
+    from pilotage.errors import ConfigError, LimitExceeded, PilotageError, ProviderError, StoreError, ToolError
+    from pilotage.run import Result, run_crew
+    from pilotage.settings import Settings, load
+    from pilotage.tools import tool
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "pilotage.checks.results": ("Citation", "Explanation", "Finding", "Findings", "Verdict", "Verdicts"),
+    "pilotage.crew": ("Kit",),
+    "pilotage.errors": ("ConfigError", "LimitExceeded", "PilotageError", "ProviderError", "StoreError", "ToolError"),
+    "pilotage.run": ("Result", "run_crew"),
+    "pilotage.settings": ("Settings", "load"),
+    "pilotage.tools": ("tool",),
+}
+__all__ = [
+    "Citation", "ConfigError", "Explanation", "Finding", "Findings", "Kit", "LimitExceeded", "PilotageError",
+    "ProviderError", "Result", "Settings", "StoreError", "ToolError", "Verdict", "Verdicts", "load", "run_crew", "tool",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,144 @@
+"""The gate behind each task: reads the typed result, runs the checks that tasks.yaml names, and decides.
+
+    passes                 -> the result goes on, in canonical form
+    fails, rounds left     -> back to the agent with the faults, its input and the sources as they were read
+    fails, no rounds left  -> the run ends: rejected (or limited, when all there is is a bare thought or action)
+    nothing found          -> the run ends: unanswered
+
+CrewAI drops a task's context when a guardrail fails, so the feedback carries the evidence again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from pilotage.checks.citations import RESIDUE, Fault, Sources, check_explanation, check_findings, check_quote, check_verdicts
+from pilotage.checks.results import Explanation, Finding, Findings, Verdict, Verdicts, parse
+from pilotage.guard.limits import Ended, Meter, RunEnded
+from pilotage.record.journal import Journal
+
+UNANSWERED = "The documents do not answer this question."
+
+
+@dataclass
+class Evidence:
+    """What the run has established so far; the trusted copy, whatever the agents pass to one another."""
+
+    sources: Sources
+    findings: list[Finding] = field(default_factory=list)
+    verdicts: list[Verdict] | None = None
+    answer: Explanation | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def supported(self) -> list[tuple[str, str]] | None:
+        if self.verdicts is None:
+            return None
+        return [(v.source, v.quote) for v in self.verdicts if v.verdict == "supported"]
+
+
+class Gate:
+    """One task's gate; `gate(raw)` returns (True, result) or (False, feedback), or raises RunEnded."""
+
+    def __init__(
+        self, task: str, agent: str, kind: type[BaseModel], checks: Sequence[str],
+        evidence: Evidence, meter: Meter, journal: Journal, rounds: int,
+    ) -> None:  # fmt: skip
+        self.task, self.agent, self.kind, self.checks = task, agent, kind, checks
+        self.evidence, self.meter, self.journal, self.rounds = evidence, meter, journal, rounds
+
+    def __call__(self, raw: str) -> tuple[bool, str]:
+        try:
+            result = parse(raw, self.kind)
+        except ValueError as error:
+            return self._send_back(raw, "form", [Fault(raw[:500], f"not the {self.kind.__name__} asked for: {error}")])
+        for check in self.checks:
+            faults = self._run(check, result)
+            if faults and check == "findings" and self.rounds <= 0:
+                result, faults = self._drop(result, faults)
+            if faults:
+                return self._send_back(raw, check, faults)
+            self._record(check, [])
+        self._accept(result)
+        return True, result.model_dump_json()
+
+    def _run(self, check: str, result: Any) -> list[Fault]:
+        sources = self.evidence.sources
+        if check == "findings" and isinstance(result, Findings):
+            if not sources and not result.findings:
+                return [Fault("", "nothing was searched: call search_knowledge before you return")]
+            return check_findings(result.findings, sources)
+        if check == "verdicts" and isinstance(result, Verdicts):
+            return check_verdicts(result.verdicts, self.evidence.findings, sources)
+        if check == "citations" and isinstance(result, Explanation):
+            return check_explanation(result, sources, self.evidence.supported)
+        return [Fault(self.kind.__name__, f'the check "{check}" does not fit this result')]
+
+    def _drop(self, result: Any, faults: list[Fault]) -> tuple[Any, list[Fault]]:
+        """After the last round, findings that do not hold are left out when others do."""
+        kept = [f for f in result.findings if not check_quote(f.quote, f.source, self.evidence.sources)]
+        if not kept:
+            return result, faults
+        for fault in faults:
+            self._decide("dropped", fault.text, fault.reason)
+        return Findings(findings=kept), []
+
+    def _accept(self, result: Any) -> None:
+        if isinstance(result, Findings):
+            self.evidence.findings = result.findings
+            for finding in result.findings:
+                self._decide("found", finding.claim, "the quote stands word for word in its source", [finding])
+            if not result.findings:
+                self._end(Ended("unanswered", f"{self.agent} found no passage that answers the question"))
+        elif isinstance(result, Verdicts):
+            self.evidence.verdicts = result.verdicts
+            for verdict in result.verdicts:
+                self._decide(verdict.verdict, verdict.claim, verdict.reason, [verdict])
+            if not self.evidence.supported:
+                self._end(Ended("unanswered", f"{self.agent} found no claim supported by its source"))
+        elif isinstance(result, Explanation):
+            self.evidence.answer = result
+            if not result.answer.strip():
+                self._end(Ended("unanswered", f"{self.agent} found no answer in the evidence"))
+
+    def _send_back(self, raw: str, check: str, faults: list[Fault]) -> tuple[bool, str]:
+        self._record(check, faults)
+        if self.rounds <= 0:
+            self.evidence.faults = faults
+            if check == "form" and RESIDUE.search(raw):
+                self._end(Ended("limited", f"{self.agent} stopped in the middle of a thought or an action, without an answer"))
+            first = faults[0]
+            shown = f"“{first.text[:160]}”: " if first.text else ""
+            self._end(Ended("rejected", f"{self.task}: {shown}{first.reason}"))
+        self.rounds -= 1
+        self.meter.new_round(self.agent)
+        return False, self._feedback(faults)
+
+    def _feedback(self, faults: list[Fault]) -> str:
+        """The faults, the task's input and the sources: CrewAI's retry prompt holds none of the latter two."""
+        parts = ["These points do not hold:"]
+        parts += [f"- {fault.reason}" + (f": {fault.text}" if fault.text else "") for fault in faults]
+        if issubclass(self.kind, Verdicts | Explanation):
+            given = Findings(findings=self.evidence.findings) if self.kind is Verdicts else Verdicts(verdicts=self.evidence.verdicts or [])
+            parts += ["", "Your input again:", given.model_dump_json()]
+        if self.evidence.sources:
+            parts += ["", "The sources as they were read:"]
+            parts += [f"[{source}]\n{text}" for source, text in self.evidence.sources.items()]
+        return "\n".join(parts)
+
+    def _record(self, check: str, faults: list[Fault]) -> None:
+        content = {"faults": [fault.__dict__ for fault in faults]} if faults else None
+        self.journal.append("check", content, check=check, task=self.task, agent=self.agent, passed=not faults)
+
+    def _decide(self, what: str, text: str, reason: str, because: Sequence[Finding | Verdict] = ()) -> None:
+        evidence = [{"source": item.source, "quote": item.quote} for item in because]
+        content = {"text": text, "reason": reason, "because": evidence}
+        self.journal.append("decision", content, who=self.agent, task=self.task, what=what)
+
+    def _end(self, ended: Ended) -> None:
+        self.meter.end(ended)
+        raise RunEnded(ended.reason)

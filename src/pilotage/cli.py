@@ -1,0 +1,238 @@
+"""The command line. Each command calls the very function that a run uses; data on stdout, talk on stderr.
+
+CrewAI is imported by `run` and `eval` only: the other commands answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pilotage import errors
+from pilotage.errors import ConfigError, PilotageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from pilotage.settings import Settings
+
+app = typer.Typer(
+    add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="CrewAI crews whose every answer is capped, checked against its sources, and on record.",
+)  # fmt: skip
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document (one per line for lists) on stdout.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. limits.seconds=20.")]
+KnowledgeDir = Annotated[Path | None, typer.Option("--knowledge", metavar="DIR", help="Documents to cite instead of knowledge/.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.")]
+
+
+@app.command()
+def run(
+    question: Annotated[str | None, typer.Argument(help="Default: question in config/pilotage.yaml.")] = None,
+    knowledge: KnowledgeDir = None,
+    set_: Set = [],  # noqa: B006 (typer reads the default once)
+    as_json: Json = False,
+) -> None:
+    """Answer one question with the crew.
+
+    Example: pilotage run "How do I stop an agent from looping?" --set limits.seconds=60
+    """
+    from pilotage import report
+    from pilotage.run import run_crew
+
+    settings = _settings(set_)
+    _say_model(settings)
+    result = run_crew(
+        question, settings=settings, knowledge=knowledge,
+        listener=report.progress_lines(), progress=report.progress_bar(),
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps(result.as_json(), ensure_ascii=False))
+    else:
+        report.print_result(result)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command("eval")
+def eval_(
+    questions: Annotated[Path | None, typer.Option(help="JSON lines with id, question and, if known, answer and outcome.")] = None,
+    knowledge: KnowledgeDir = None,
+    out: Annotated[Path | None, typer.Option(help="Write a line of JSON per question here.")] = None,
+    at_least: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 when a smaller share is right.")] = 0.0,
+    set_: Set = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Answer many questions, each a full crew run, and count what came of them.
+
+    Example: pilotage eval --questions questions.jsonl --knowledge docs/ --out answers.jsonl
+    """
+    from pilotage import report
+    from pilotage.evals.score import GOLDEN, evaluate, read_questions
+
+    settings = _settings(set_)
+    rows = read_questions(questions or settings.root / GOLDEN)
+    _say_model(settings)
+    card = evaluate(settings, rows, knowledge=knowledge, out=out, progress=report.progress_bar())
+    print(json.dumps(card.as_json()) if as_json else card.table())
+    raise typer.Exit(errors.EXIT_REJECTED if card.right < at_least else errors.EXIT_OK)
+
+
+@app.command()
+def sessions(limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20, as_json: Json = False) -> None:
+    """List the recorded runs, the newest first.
+
+    Example: pilotage sessions --limit 5
+    """
+    from pilotage.record.journal import list_runs
+    from pilotage.views import session_line
+
+    rows = list_runs(_store(), limit)
+    for row in rows:
+        print(json.dumps(row, ensure_ascii=False) if as_json else session_line(row))
+    if not rows:
+        print("no runs yet", file=sys.stderr)
+
+
+@app.command()
+def show(name: Run, as_json: Json = False) -> None:
+    """Print a run step by step: tasks, model and tool calls, checks, decisions.
+
+    Example: pilotage show last
+    """
+    from pilotage.record.journal import find_run, read_events
+    from pilotage.views import event_lines
+
+    engine = _store()
+    for event in read_events(engine, find_run(engine, name)):
+        print(json.dumps(event.as_json(), ensure_ascii=False) if as_json else event_lines(event))
+
+
+@app.command()
+def export(
+    name: Run,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One event per line, with content and hashes.")] = False,
+) -> None:
+    """Take a run away: every event with its content and hashes.
+
+    Example: pilotage export last --jsonl > run.jsonl
+    """
+    if not jsonl:
+        raise ConfigError("Say in which form", hint="pilotage export RUN --jsonl")
+    show(name, as_json=True)
+
+
+@app.command()
+def audit(
+    name: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Default: all runs.")] = None, as_json: Json = False
+) -> None:
+    """Verify the hash chain of a run, or of all: exit 1 names the first broken event.
+
+    Example: pilotage audit last
+    """
+    from pilotage.record.audit import audit as verify
+    from pilotage.record.journal import find_run, list_runs
+    from pilotage.views import audit_line, sealed
+
+    engine, settings = _store(), _settings([])
+    names = [find_run(engine, name)] if name else [row["run"] for row in list_runs(engine, limit=1_000_000)]
+    reports = [verify(engine, run, sealed(settings.runs / run)) for run in names]
+    for report in reports:
+        print(json.dumps(report.__dict__) if as_json else audit_line(report))
+    raise typer.Exit(errors.EXIT_OK if all(report.ok for report in reports) else errors.EXIT_REJECTED)
+
+
+@app.command()
+def index(knowledge: KnowledgeDir = None) -> None:
+    """Index the documents and finish their sentence vectors now, instead of bit by bit during runs.
+
+    Example: pilotage index --knowledge docs/
+    """
+    from pilotage import report
+    from pilotage.evidence.knowledge import Knowledge
+
+    settings = _settings([])
+    settings.runs.mkdir(parents=True, exist_ok=True)
+    opened = Knowledge.open(knowledge or settings.knowledge, settings.runs / "index.sqlite", progress=report.progress_bar())
+    report.warn(opened.warnings)
+    opened.embed_missing(progress=report.progress_bar())
+    opened.close()
+
+
+@app.command()
+def doctor(set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
+    """Show the model, keys, limits, stores and optional parts in force, and where each value comes from.
+
+    Example: pilotage doctor
+    """
+    from pilotage.doctor import examine, lines
+
+    report = examine(_settings(set_))
+    print(json.dumps(report, ensure_ascii=False) if as_json else lines(report))
+    raise typer.Exit(errors.EXIT_OK if report["ok"] else errors.EXIT_CONFIG)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every PilotageError becomes its message, its hint and its exit code."""
+    sys.exit(invoke(arguments))
+
+
+def invoke(arguments: list[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        code = app(arguments, standalone_mode=False)
+    except PilotageError as error:
+        print(_redacted(error.lines()), file=sys.stderr)
+        return error.exit_code
+    except typer.Abort:
+        return errors.EXIT_INTERRUPTED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return errors.EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return errors.EXIT_OK
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "show"):  # a usage error of the command line
+            error.show()
+            return errors.EXIT_CONFIG
+        raise
+    return code if isinstance(code, int) else errors.EXIT_OK
+
+
+def _settings(overrides: list[str]) -> Settings:
+    from pilotage.settings import load
+
+    pairs = {}
+    for item in overrides:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f'--set takes KEY=VALUE, found "{item}"', hint="e.g. --set limits.seconds=60")
+        pairs[key.strip()] = value
+    return load(overrides=pairs)
+
+
+def _store() -> Engine:
+    from pilotage.record.store import open_store
+
+    return open_store(_settings([]).store, create=False)
+
+
+def _say_model(settings: Any) -> None:
+    from pilotage.model.factory import READER, READER_NOTICE, model_name
+
+    if all(model_name(settings, agent) == READER for agent in settings.agents):
+        print(READER_NOTICE, file=sys.stderr)
+    else:
+        print(f"model: {model_name(settings)}", file=sys.stderr)
+
+
+def _redacted(text: str) -> str:
+    from pilotage.record.redact import Redactor
+
+    return Redactor().text(text)

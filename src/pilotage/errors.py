@@ -1,0 +1,91 @@
+"""Everything that Pilotage raises on purpose, and the exit codes.
+
+* PilotageError
+  x ConfigError        the settings, the command line or the knowledge folder are not usable   exit 2
+  x LimitExceeded      a cap was reached; carries kind, value, limit and key                    exit 3
+  x ProviderError      the model or its server failed                                           exit 4
+  x ToolError          a tool failed in a way that ends the run                                 exit 4
+  x StoreError         the journal cannot be written or read                                    exit 4
+
+Each error has a message that says what happened and, where one helps, a hint that names file and key.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_OK = 0
+EXIT_REJECTED = 1
+EXIT_CONFIG = 2
+EXIT_LIMITED = 3
+EXIT_FAILED = 4
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class PilotageError(Exception):
+    """Base of the tree. `str(error)` is one line; `error.hint` is one line or empty."""
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args, self.__dict__))
+
+    def lines(self) -> str:
+        """The message and its hint as they stand on the terminal."""
+        return f"error: {self}" + (f"\nhint: {self.hint}" if self.hint else "")
+
+
+class ConfigError(PilotageError):
+    """Settings, command line or knowledge folder: nothing was started."""
+
+    exit_code = EXIT_CONFIG
+
+
+class LimitExceeded(PilotageError):
+    """A cap was reached, or the next step would pass it.
+
+    >>> LimitExceeded("seconds", 2.01, 2, key="limits.seconds").kind
+    'seconds'
+    """
+
+    exit_code = EXIT_LIMITED
+
+    def __init__(self, kind: str, value: float, limit: float, *, key: str, hint: str = "") -> None:
+        super().__init__(f"Run stopped: {_figure(value)} {kind} against the limit of {_figure(limit)} ({key})", hint=hint)
+        self.kind, self.value, self.limit, self.key = kind, value, limit, key
+
+
+class ProviderError(PilotageError):
+    """The model's server refused, failed or could not be reached."""
+
+
+class ToolError(PilotageError):
+    """A tool failed in a way that ends the run."""
+
+
+class StoreError(PilotageError):
+    """The journal cannot be written or read."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean "max_iter"?`, or the list of known names when nothing is near."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f'did you mean "{close[0]}"?' if close else "known: " + ", ".join(names)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def _rebuild(kind: type[PilotageError], args: tuple[object, ...], state: dict[str, object]) -> PilotageError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, *args)
+    error.__dict__.update(state)
+    return error

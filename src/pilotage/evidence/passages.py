@@ -1,0 +1,84 @@
+"""Cutting a document into passages: the unit that is found, named and cited.
+
+A block of the document is a passage; a long one is cut between sentences. A passage keeps its text verbatim and knows
+its lines. Its name comes from its text, so that it stays the same when something else in the file changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass
+
+from pilotage.evidence.documents import READERS, Block, Document
+from pilotage.evidence.sentences import Span, sentences
+
+__all__ = ["READERS", "Cut", "Passage", "cut"]
+
+LENGTH = 1200  # characters of a passage, about; a paragraph of XQuAD has 800
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a file. `source` is its stable name: path, "#", digest of the text without spacing."""
+
+    source: str
+    path: str
+    title: str
+    heading: str
+    text: str
+    first_line: int
+    last_line: int
+
+    @property
+    def where(self) -> str:
+        """`Caps > Seconds, lines 12–14`"""
+        one = self.first_line == self.last_line
+        lines = f"line {self.first_line}" if one else f"lines {self.first_line}–{self.last_line}"
+        return f"{self.heading}, {lines}" if self.heading else lines
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A passage and the offsets of its sentences."""
+
+    passage: Passage
+    spans: list[Span]
+
+
+def cut(document: Document, path: str) -> list[Cut]:
+    """The passages of a document in order. `path` is the name that the sources begin with."""
+    newlines = [number for number, letter in enumerate(document.text) if letter == "\n"]
+    seen: Counter[str] = Counter()
+    found = []
+    for block in document.blocks:
+        for start, stop, spans in _pieces(document.text, block):
+            text = document.text[start:stop]
+            name = f"{path}#{hashlib.sha256(' '.join(text.split()).encode()).hexdigest()[:8]}"
+            seen[name] += 1
+            passage = Passage(
+                source=name if seen[name] == 1 else f"{name}-{seen[name]}",
+                path=path,
+                title=document.title,
+                heading=block.heading,
+                text=text,
+                first_line=bisect_right(newlines, start - 1) + 1,
+                last_line=bisect_right(newlines, stop - 1) + 1,
+            )
+            found.append(Cut(passage, spans))
+    return found
+
+
+def _pieces(text: str, block: Block) -> list[tuple[int, int, list[Span]]]:
+    """Start, stop and sentences of each passage of a block, filled with sentences up to LENGTH."""
+    spans = [(block.start + a, block.start + b) for a, b in sentences(text[block.start : block.stop], block.kind)]
+    parts = max(1, -(-(block.stop - block.start) // LENGTH))
+    fair = (block.stop - block.start) / parts  # even pieces rather than a full one and a scrap
+    groups: list[list[Span]] = []
+    for span in spans:
+        if groups and (span[1] - groups[-1][0][0] <= LENGTH and span[0] < block.start + fair * len(groups)):
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return [(g[0][0], g[-1][1], [(a - g[0][0], b - g[0][0]) for a, b in g]) for g in groups]

@@ -1,0 +1,37 @@
+"""What a call costs, from the price list that CrewAI ships. An unknown model is None ("unpriced"), never 0."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LOCAL = ("ollama/", "ollama_chat/", "hosted_vllm/")  # servers of one's own: no price a call
+
+
+def price(model: str, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float | None:
+    """US dollars of one call, or None when nobody lists a price for `model` ("openai/gpt-4o-mini")."""
+    if model.startswith(LOCAL):
+        return 0.0
+    entry = _catalogue().get(model) or _catalogue().get(model.split("/", 1)[-1])
+    if not entry or "input_cost_per_token" not in entry:
+        return None
+    per_prompt, per_completion = entry["input_cost_per_token"], entry.get("output_cost_per_token", 0.0)
+    per_cached = entry.get("cache_read_input_token_cost", per_prompt)
+    fresh = max(0, prompt_tokens - cached_tokens)
+    return float(fresh * per_prompt + cached_tokens * per_cached + completion_tokens * per_completion)
+
+
+@cache
+def _catalogue() -> dict[str, dict[str, Any]]:
+    spec = importlib.util.find_spec("crewai")
+    if spec is None or not spec.submodule_search_locations:
+        return {}
+    file = Path(spec.submodule_search_locations[0]) / "llms/litellm_catalog/model_prices_and_context_window.json"
+    try:
+        catalogue: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return catalogue

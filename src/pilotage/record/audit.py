@@ -1,0 +1,57 @@
+"""Verifies the chain of a run: nothing changed, nothing missing, nothing put in, content as its digest says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select
+
+from pilotage.record.journal import GENESIS, digest, read_events
+from pilotage.record.store import runs
+
+
+@dataclass(frozen=True)
+class Audit:
+    """`ok`, or the first broken event and why. `erased` counts contents that were removed on purpose."""
+
+    run: str
+    ok: bool
+    events: int
+    seal: str
+    broken: int | None = None
+    reason: str = ""
+    erased: int = 0
+
+
+def audit(engine: Engine, run: str, seal: str | None = None) -> Audit:
+    """Walk the chain of `run`; with `seal` (from result.json) also prove that its end is the one that was sealed."""
+    previous, count, erased, last_kind = GENESIS, 0, 0, ""
+
+    def broken(seq: int, reason: str) -> Audit:
+        return Audit(run, False, count, previous, seq, reason, erased)
+
+    try:
+        for event in read_events(engine, run):
+            count += 1
+            if event.seq != count:
+                return broken(count, f"event {count} is missing")
+            if event.previous != previous:
+                return broken(event.seq, "it does not follow the event before it")
+            if event.compute_hash() != event.hash:
+                return broken(event.seq, "its facts do not match its hash")
+            for name, text in event.content.items():
+                if text is None:
+                    erased += 1
+                elif digest(text) != event.digests[name]:
+                    return broken(event.seq, f'its content "{name}" does not match its digest')
+            previous, last_kind = event.hash, event.kind
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
+        return broken(count + 1, f"it cannot be read ({error})")
+    with engine.connect() as connection:
+        listed = connection.execute(select(runs.c.outcome, runs.c.seal).where(runs.c.run == run)).first()
+    if seal and seal != previous:
+        return broken(count, "the chain does not end with the seal in result.json")
+    if listed and listed.outcome and (last_kind != "run_ended" or listed.seal != previous):
+        return broken(count, "the end of the chain is missing")
+    return Audit(run, True, count, previous, erased=erased)

@@ -1,0 +1,179 @@
+"""The journal: one append-only, hash-chained list of events per run. Everything else is a view of it.
+
+An event has facts (numbers, names: hashed as they stand) and content (texts: stored once by digest; the chain hashes
+the digest, so that content can be erased and the chain still verifies). Secrets are taken out before either.
+
+    hash = sha256(previous hash, run, seq, at, kind, facts, content digests)     previous hash of the first event: 64 zeros
+"""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.exc import DBAPIError
+
+from pilotage.errors import StoreError
+from pilotage.record.redact import Redactor
+from pilotage.record.store import events, payloads, runs
+
+GENESIS = "0" * 64
+Listener = Callable[["Event"], None]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event as it was stored. `content` maps names to texts; a text that was erased is None."""
+
+    run: str
+    seq: int
+    at: float
+    kind: str
+    facts: dict[str, Any]
+    content: dict[str, str | None] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    previous: str = GENESIS
+    hash: str = ""
+
+    def compute_hash(self) -> str:
+        body = canonical([self.previous, self.run, self.seq, self.at, self.kind, self.facts, self.digests])
+        return hashlib.sha256(body.encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+class Journal:
+    """Writes the events of one run. Safe from several threads of one process; one process per run."""
+
+    def __init__(self, engine: Engine, redactor: Redactor, run: str | None = None) -> None:
+        self.engine, self.redactor = engine, redactor
+        self.run = run or new_run_id()
+        self._lock = threading.Lock()
+        self._seq, self._previous = 0, GENESIS
+        self._listeners: list[Listener] = []
+
+    @property
+    def seal(self) -> str:
+        """The hash of the last event: whoever knows it can prove what the journal said."""
+        return self._previous
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener(event)` after each append, in the writing thread."""
+        self._listeners.append(listener)
+
+    def append(self, kind: str, content: dict[str, Any] | None = None, **facts: Any) -> Event:
+        """Redact, hash, store; returns the event. `content` values that are not text are stored as JSON."""
+        texts = {name: self.redactor.text(as_text(value)) for name, value in (content or {}).items()}
+        digests = {name: digest(text) for name, text in texts.items()}
+        with self._lock:
+            event = Event(
+                self.run, self._seq + 1, round(time.time(), 6), kind, _plain(self.redactor.tree(facts)),
+                dict(texts), digests, self._previous,
+            )  # fmt: skip
+            event = Event(**{**event.as_json(), "hash": event.compute_hash()})
+            try:
+                self._store(event, texts)
+            except DBAPIError as error:
+                raise StoreError(f"The journal cannot be written: {error.orig}", hint="check record.store") from None
+            self._seq, self._previous = event.seq, event.hash
+        for listener in self._listeners:
+            listener(event)
+        return event
+
+    def _store(self, event: Event, texts: dict[str, str]) -> None:
+        with self.engine.begin() as connection:
+            for name, text in texts.items():
+                row = {"digest": event.digests[name], "body": text.encode("utf-8", "surrogatepass")}
+                connection.execute(upsert(payloads).on_conflict_do_nothing(), row)
+            connection.execute(
+                insert(events).values(
+                    run=event.run, seq=event.seq, at=event.at, kind=event.kind, facts=canonical(event.facts),
+                    content=canonical(event.digests), previous=event.previous, hash=event.hash,
+                )
+            )  # fmt: skip
+            summary = _summary(event)
+            if event.kind == "run_started":
+                connection.execute(insert(runs).values(run=event.run, started=event.at, **summary))
+            elif event.kind == "run_ended":
+                connection.execute(update(runs).where(runs.c.run == event.run).values(**summary))
+
+
+def _summary(event: Event) -> dict[str, Any]:
+    if event.kind == "run_started":
+        return {"question": event.content["question"], "model": event.facts["model"]}
+    if event.kind == "run_ended":
+        wanted = ("outcome", "seconds", "tokens", "usd")
+        return {name: event.facts[name] for name in wanted} | {"seal": event.hash}
+    return {}
+
+
+def read_events(engine: Engine, run: str) -> Iterator[Event]:
+    """The events of a run in order, with their content."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(events).where(events.c.run == run).order_by(events.c.seq)).all()
+        for row in rows:
+            digests: dict[str, str] = json.loads(row.content)
+            content = {name: _payload(connection, value) for name, value in digests.items()}
+            yield Event(row.run, row.seq, row.at, row.kind, json.loads(row.facts), content, digests, row.previous, row.hash)
+
+
+def list_runs(engine: Engine, limit: int = 20) -> list[dict[str, Any]]:
+    """The newest runs first."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(runs).order_by(runs.c.started.desc(), runs.c.run.desc()).limit(limit))
+        return [dict(row) for row in rows.mappings()]
+
+
+def find_run(engine: Engine, name: str) -> str:
+    """The id of the run that `name` begins, or of the newest for "last". Raises StoreError when there is no single one."""
+    with engine.connect() as connection:
+        if name == "last":
+            found = connection.execute(select(runs.c.run).order_by(runs.c.started.desc()).limit(1)).scalars().all()
+        else:
+            matches = select(runs.c.run).where(func.substr(runs.c.run, 1, len(name)) == name).limit(2)
+            found = connection.execute(matches).scalars().all()
+    if len(found) != 1:
+        problem = "Several runs begin" if found else "No run begins"
+        raise StoreError(f'{problem} with "{name}"', hint="`pilotage sessions` lists them; `last` is the newest")
+    return str(found[0])
+
+
+def new_run_id() -> str:
+    """Sortable by time and unique: 20261123-084501-3f9a2c."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(3)
+
+
+def canonical(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as JSON gives them back, so that a stored event hashes the same."""
+    plain: dict[str, Any] = json.loads(json.dumps({k: v for k, v in facts.items() if v is not None}, default=str))
+    return plain
+
+
+def _payload(connection: Any, wanted: str) -> str | None:
+    body = connection.execute(select(payloads.c.body).where(payloads.c.digest == wanted)).scalar()
+    return None if body is None else bytes(body).decode("utf-8", "surrogatepass")
+
+
+current: contextvars.ContextVar[Journal | None] = contextvars.ContextVar("journal", default=None)

@@ -1,0 +1,97 @@
+"""The tables behind the journal, through SQLAlchemy Core on SQLite (WAL: several processes may write different runs).
+
+events    one row per event: its facts as canonical JSON, the digests of its content, and its place in the chain
+payloads  each content once, by SHA-256 of its bytes, so that it can be erased without breaking a chain
+runs      one row per run for listing: derived from the events, never a source of truth
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+from sqlalchemy.exc import DBAPIError
+
+from pilotage.errors import StoreError
+
+metadata = MetaData()
+
+events = Table(
+    "events",
+    metadata,
+    Column("run", String(32), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", Float, nullable=False),  # seconds since 1970
+    Column("kind", String(32), nullable=False),
+    Column("facts", Text, nullable=False),  # canonical JSON
+    Column("content", Text, nullable=False),  # canonical JSON: name -> digest
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+runs = Table(
+    "runs",
+    metadata,
+    Column("run", String(32), primary_key=True),
+    Column("started", Float, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("outcome", String(16)),  # null while it runs
+    Column("seconds", Float),
+    Column("tokens", Integer),
+    Column("usd", Float),  # null when unpriced
+    Column("seal", String(64)),
+    Index("runs_started", "started"),
+)
+
+
+def open_store(path: Path, *, create: bool = True) -> Engine:
+    """The engine on the SQLite file `path`; with `create` the folder and the tables are made when absent.
+
+    Raises StoreError with a hint when the file cannot be opened or written.
+    """
+    if not create and not path.is_file():
+        raise StoreError(f"There is no journal yet at {path.name}", hint="run `pilotage run` first")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare)
+        if create:
+            metadata.create_all(engine)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # a read-only file shows here, not in the middle of a run
+    except (OSError, DBAPIError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error.strerror
+        raise StoreError(
+            f"The journal {path} cannot be written: {reason}",
+            hint="make the folder writable, or change record.store in config/pilotage.yaml",
+        ) from None
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()

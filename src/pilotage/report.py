@@ -1,0 +1,148 @@
+"""What a run leaves for people: answer.md and result.json in its folder, and the lines on the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from pilotage.record.journal import Event
+    from pilotage.run import Result
+
+
+def write_files(result: Result, decisions: list[dict[str, Any]], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").write_text(json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n", "utf-8")
+    (folder / "answer.md").write_text(markdown(result, decisions), "utf-8")
+
+
+def markdown(result: Result, decisions: list[dict[str, Any]]) -> str:
+    """answer.md: the answer, its sources, and for each sentence the decision event that it rests on."""
+    parts = [f"# {' '.join(result.question.split())}", "", result.answer or f"No answer: {result.reason}.", ""]
+    if result.citations:
+        parts += ["## Sources", ""]
+        parts += [f"{c['n']}. {c['where']} (`{c['source']}`): “{c['quote']}”" for c in result.citations] + [""]
+    if decisions:
+        parts += ["## Why each sentence stands here", ""]
+        for d in decisions:
+            cites = "".join(f"[{n}]" for n in d["cites"])
+            parts.append(f"- event {d['event']}: {d['sentence']} {cites}")
+        parts.append("")
+    if not result.citations and result.findings:
+        parts += ["## Partial: what was found before the run ended, not an answer", ""]
+        parts += [f"- “{f['quote']}” (`{f['source']}`)" for f in result.findings] + [""]
+    if result.unsupported:
+        parts += ["## What did not hold", ""] + [f"- {f['reason']}: {f['sentence']}" for f in result.unsupported] + [""]
+    parts.append(f"{summary(result)}  \nseal: `{result.seal}`; every step: `pilotage show {result.run}`")
+    return "\n".join(parts) + "\n"
+
+
+def summary(result: Result) -> str:
+    """`outcome: accepted · 2 citations · 0.4 s · $0.00 · runs/<id>`, the last line of a run."""
+    parts = [f"outcome: {result.outcome}"]
+    if result.outcome not in ("accepted", "unanswered"):
+        parts.append(result.reason)
+    if result.citations:
+        parts.append(f"{len(result.citations)} citation" + "s" * (len(result.citations) != 1))
+    parts += [f"{result.seconds:.1f} s", money(result.usd), f"runs/{result.run}"]
+    return " · ".join(parts)
+
+
+def money(usd: float | None) -> str:
+    """$0.00 · $0.0042 · unpriced"""
+    if usd is None:
+        return "unpriced"
+    return f"${usd:.2f}" if usd == 0 or usd >= 0.01 else f"${usd:.4f}"
+
+
+def print_result(result: Result, out: TextIO | None = None, err: TextIO | None = None) -> None:
+    """The answer with its sources on stdout, the hint on stderr, the outcome as the last line on stdout."""
+    out, err = out or sys.stdout, err or sys.stderr
+    if result.answer:
+        print(result.answer, file=out)
+    for c in result.citations:
+        print(f"\n[{c['n']}] {c['where']}\n    {c['source']}", file=out, end="")
+    if result.citations:
+        print(file=out)
+    for fault in result.unsupported:
+        print(f"did not hold: {fault['reason']}: {fault['sentence'][:200]}", file=out)
+    out.flush()
+    if result.hint and result.exit_code:
+        print(f"hint: {result.hint}", file=err, flush=True)
+    print(f"\n{summary(result)}", file=out, flush=True)
+
+
+def progress_lines(err: TextIO | None = None) -> Callable[[Event], None]:
+    """A journal listener that prints a plain line on stderr for each step."""
+    stream = err or sys.stderr
+    first: list[float] = []
+
+    def show(event: Event) -> None:
+        first.append(event.at) if not first else None
+        if line := _line(event):
+            print(f"[{event.at - first[0]:5.1f} s] {line}", file=stream, flush=True)
+
+    return show
+
+
+def _line(event: Event) -> str:
+    facts, content = event.facts, event.content
+    match event.kind:
+        case "task_started":
+            return f"{facts['task']}: {facts['agent']}"
+        case "tool_call":
+            arguments = " ".join((content.get("arguments") or "").split())[:80]
+            return f"  {facts['tool']} {arguments} {_seconds(facts)}{' failed' if facts.get('failed') else ''}"
+        case "model_call" if facts["model"] != "reader":
+            tokens = facts["prompt_tokens"] + facts["completion_tokens"]
+            again = f" attempt {facts['attempt']}" if facts["attempt"] > 1 else ""
+            return f"  {facts['model']}{again} {tokens:,} tokens {_seconds(facts)}{' failed' if facts.get('failed') else ''}"
+        case "check" if not facts["passed"]:
+            return f"  check {facts['check']} failed"
+        case "limit":
+            return f"  limit {facts['key']} reached"
+        case _:
+            return ""
+
+
+def _seconds(facts: dict[str, Any]) -> str:
+    return f"{facts['seconds'] * 1000:.0f} ms" if facts["seconds"] < 1 else f"{facts['seconds']:.1f} s"
+
+
+def warn(warnings: list[str]) -> None:
+    for line in warnings:
+        print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
+def progress_bar() -> Callable[[str, int, int], None]:
+    """`progress(what, done, total)` as a bar on stderr, shown only when the work takes more than a moment."""
+    started: dict[str, float] = {}
+    bars: dict[str, Any] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        began = started.setdefault(what, time.monotonic())
+        if what not in bars and time.monotonic() - began < 0.5:
+            return
+        if what not in bars:
+            bars[what] = _bar(what, total)
+        progress, task = bars[what]
+        progress.update(task, completed=done, total=total)
+        if done >= total:
+            progress.stop()
+            del bars[what], started[what]
+
+    return show
+
+
+def _bar(what: str, total: int) -> tuple[Any, Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress.start()
+    return progress, progress.add_task(what, total=total)

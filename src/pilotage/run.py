@@ -1,0 +1,307 @@
+"""One run: from a question to an outcome.
+
+    check the question, the settings and the documents      nothing is started when one is not usable
+    build the crew, start the journal, kick off             in a thread, so that the run ends when it must
+    outcome -> journal -> runs/<id>/answer.md, result.json
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilotage import errors, tools
+from pilotage.checks.citations import Fault, split_answer
+from pilotage.checks.gate import UNANSWERED, Evidence
+from pilotage.errors import ConfigError, PilotageError, StoreError
+from pilotage.evidence.knowledge import Knowledge
+from pilotage.guard.limits import Ended, Meter
+from pilotage.model import factory
+from pilotage.record.journal import Journal, Listener
+from pilotage.record.redact import Redactor
+from pilotage.record.store import open_store
+from pilotage.settings import CONFIG, Settings, load
+
+if TYPE_CHECKING:
+    from crewai import Crew
+    from sqlalchemy import Engine
+
+    from pilotage.crew import Kit
+
+Progress = Callable[[str, int, int], None]
+EXIT_CODES = {
+    "accepted": errors.EXIT_OK,
+    "unanswered": errors.EXIT_OK,
+    "rejected": errors.EXIT_REJECTED,
+    "limited": errors.EXIT_LIMITED,
+    "failed": errors.EXIT_FAILED,
+    "interrupted": errors.EXIT_INTERRUPTED,
+}
+GRACE_SECONDS = 1.0  # what CrewAI gets to unwind after the run has ended; then it is left behind
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run; `as_json` is result.json. `usd` is None when a price is unknown."""
+
+    run: str
+    question: str
+    outcome: str
+    reason: str
+    hint: str
+    answer: str | None
+    citations: list[dict[str, Any]]
+    unsupported: list[dict[str, str]]
+    seconds: float
+    tokens: int
+    usd: float | None
+    seal: str
+    exit_code: int
+    parent: str | None = None
+    folder: Path | None = None
+    findings: list[dict[str, str]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        names = (
+            "run", "question", "outcome", "reason", "answer", "citations", "unsupported",
+            "seconds", "tokens", "usd", "parent", "seal",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}
+
+
+class Runner:
+    """Settings, store and documents opened once; `answer` makes a run of each question."""
+
+    def __init__(self, settings: Settings, *, knowledge: Path | None = None, progress: Progress | None = None) -> None:
+        self.settings = settings
+        self.known_tools = tools.user_tools(settings)
+        tools.check_names(settings, self.known_tools)
+        factory.check(settings)
+        self.redactor = Redactor(patterns=settings.engine.record.redact)
+        self.engine: Engine = open_store(settings.store)
+        self.knowledge = Knowledge.open(knowledge or settings.knowledge, settings.runs / "index.sqlite", progress=progress)
+
+    def answer(self, question: str, *, listener: Listener | None = None, write: bool = True) -> Result:
+        """One run. Raises ConfigError before anything is started; afterwards every end is an outcome."""
+        question = check_question(question, self.settings.engine.limits.question_chars)
+        quieten(self.settings.runs)
+        journal = Journal(self.engine, self.redactor)
+        if listener:
+            journal.listen(listener)
+        kit, crew = self._build(question, journal)
+        started = {"model": factory.model_name(self.settings), "crew": self.settings.engine.crew}
+        journal.append("run_started", {"question": question, "settings": self._shown_settings()}, **started)
+        with signals_end(kit.meter):
+            error = kick_off(crew, kit)
+        ended = conclude(kit, error)
+        return finish(kit, ended, self.settings.runs / journal.run if write else None)
+
+    def close(self) -> None:
+        self.knowledge.close()
+        self.engine.dispose()
+
+    def _build(self, question: str, journal: Journal) -> tuple[Kit, Crew]:
+        from pilotage.crew import Kit, build_crew
+
+        meter = Meter(self.settings.engine.limits, journal)  # the clock starts when CrewAI is imported
+        desk = tools.Desk(self.knowledge, self.settings.engine.evidence.passages)
+        evidence = Evidence(desk.sources)
+        kit = Kit(self.settings, question, desk, evidence, self.known_tools, meter, journal)
+        return kit, build_crew(kit)
+
+    def _shown_settings(self) -> dict[str, Any]:
+        return {
+            "engine": self.settings.engine.model_dump(),
+            "agents": {name: spec.model_dump() for name, spec in self.settings.agents.items()},
+            "tasks": {name: spec.model_dump() for name, spec in self.settings.tasks.items()},
+        }
+
+
+def run_crew(
+    question: str | None = None, *, settings: Settings | None = None, knowledge: Path | None = None,
+    listener: Listener | None = None, progress: Progress | None = None,
+) -> Result:  # fmt: skip
+    """Answer one question with the crew; `question` defaults to the one in config/pilotage.yaml.
+
+    Raises ConfigError (bad settings, question or documents) and StoreError (no place for the journal).
+    """
+    settings = settings or load()
+    asked = check_question(question if question is not None else settings.engine.question, settings.engine.limits.question_chars)
+    runner = Runner(settings, knowledge=knowledge, progress=progress)
+    try:
+        return runner.answer(asked, listener=listener)
+    finally:
+        runner.close()
+
+
+def check_question(question: str | None, longest: int) -> str:
+    text = (question or "").strip()
+    if not text:
+        raise ConfigError("There is no question", hint=f'pilotage run "…", QUESTION="…" crewai run, or question in {CONFIG}')
+    if len(text) > longest:
+        raise ConfigError(
+            f"The question has {len(text):,} characters against the limit of {longest:,} (limits.question_chars)",
+            hint=f"shorten it, put long text into a file in knowledge/, or raise limits.question_chars in {CONFIG}",
+        )
+    return text
+
+
+def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
+    """Run the crew in a thread of its own; returns what it raised. Comes back when the run has ended, whatever hangs."""
+    finished, raised = threading.Event(), []
+
+    def work() -> None:
+        try:
+            asyncio.run(_kick_off(crew, kit))
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            finished.set()
+
+    threading.Thread(target=work, name="pilotage-crew", daemon=True).start()
+    while not finished.wait(0.1 if kit.meter.ended else 0.5):
+        if kit.meter.ended is None:
+            kit.meter.check_run()
+        elif finished.wait(GRACE_SECONDS):
+            break
+        else:
+            kit.journal.append("abandoned", what="CrewAI did not unwind in time and was left behind")
+            break
+    return raised[0] if raised else None
+
+
+async def _kick_off(crew: Crew, kit: Kit) -> None:
+    from crewai.hooks import HookAborted, InterceptionPoint
+    from crewai.hooks.dispatch import register_scoped, scoped_hooks
+
+    def before_step(context: Any) -> None:
+        if context.kind == "task" and (spec := kit.settings.tasks.get(context.step_name)):
+            limits = kit.settings.agents[spec.agent]
+            kit.meter.begin_turn(spec.agent, context.step_name, limits.max_iter, limits.max_execution_time)
+            kit.journal.append("task_started", {"context": context.payload or ""}, task=context.step_name, agent=spec.agent)
+
+    def after_step(context: Any) -> None:
+        if context.kind == "task" and context.step_name in kit.settings.tasks:
+            agent = kit.settings.tasks[context.step_name].agent
+            kit.journal.append("task_ended", {"output": context.payload.raw}, task=context.step_name, agent=agent)
+
+    def before_model_call(_context: Any) -> None:
+        if kit.meter.ended is not None:  # the second stop: the door is the first
+            raise HookAborted(kit.meter.ended.reason, source="pilotage")
+
+    with scoped_hooks():
+        register_scoped(InterceptionPoint.PRE_STEP, before_step)
+        register_scoped(InterceptionPoint.POST_STEP, after_step)
+        register_scoped(InterceptionPoint.PRE_MODEL_CALL, before_model_call)
+        await crew.akickoff(inputs={"question": kit.question})
+
+
+def conclude(kit: Kit, error: BaseException | None) -> Ended:
+    """The outcome, from what ended the run, what CrewAI raised, or the answer that passed its checks."""
+    if kit.meter.ended is not None:
+        return kit.meter.ended
+    if isinstance(error, TimeoutError):  # CrewAI's own max_execution_time was a moment faster than ours
+        return kit.meter.end(Ended("limited", str(error), "raise max_execution_time in config/agents.yaml"))
+    if isinstance(error, PilotageError):
+        return kit.meter.end(Ended("failed", str(error), error.hint, error.exit_code))
+    if error is not None:
+        text = kit.journal.redactor.text(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        return kit.meter.end(Ended("failed", f"The crew failed: {text}", "see `pilotage show last`"))
+    if kit.evidence.answer is None:
+        return kit.meter.end(Ended("failed", "The crew ended without an answer", "see `pilotage show last`"))
+    return kit.meter.end(Ended("accepted", "every sentence is cited and every quote stands in its source"))
+
+
+def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
+    """Record the decisions and the end of the run, and write its files."""
+    from pilotage.report import write_files
+
+    journal, meter, evidence = kit.journal, kit.meter, kit.evidence
+    answer = evidence.answer if ended.outcome == "accepted" else None
+    citations = [
+        {"n": c.n, "source": c.source, "quote": c.quote, "where": kit.desk.where.get(c.source, "")}
+        for c in (answer.citations if answer else [])
+    ]
+    decisions = decide_sentences(kit) if answer else []
+    text = answer.answer if answer else UNANSWERED if ended.outcome == "unanswered" else None
+    usd = None if meter.unpriced else round(meter.usd, 6)
+    facts = {"outcome": ended.outcome, "seconds": round(meter.seconds, 3), "tokens": meter.tokens, "usd": usd}
+    event = journal.append(
+        "run_ended", {"reason": ended.reason, "answer": text or "", "citations": citations},
+        **facts, model_calls=meter.model_calls, tool_calls=meter.tool_calls,
+    )  # fmt: skip
+    result = Result(
+        run=journal.run, question=kit.question, outcome=ended.outcome, reason=journal.redactor.text(ended.reason),
+        hint=ended.hint, answer=text, citations=citations, unsupported=[_as_dict(f) for f in evidence.faults],
+        seconds=facts["seconds"], tokens=meter.tokens, usd=usd, seal=event.hash,
+        exit_code=EXIT_CODES[ended.outcome] if ended.exit_code is None else ended.exit_code, folder=folder,
+        findings=[{"claim": f.claim, "quote": f.quote, "source": f.source} for f in evidence.findings],
+    )  # fmt: skip
+    if folder:
+        try:
+            write_files(result, decisions, folder)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be written: {error.strerror}", hint="make runs/ writable") from None
+    return result
+
+
+def decide_sentences(kit: Kit) -> list[dict[str, Any]]:
+    """One decision event for each sentence of the answer; returns them with their event numbers."""
+    answer = kit.evidence.answer
+    assert answer is not None
+    by_number = {c.n: c for c in answer.citations}
+    reasons = {(v.source, v.quote): v.reason for v in kit.evidence.verdicts or []}
+    decisions = []
+    for sentence in split_answer(answer.answer, by_number):
+        because = [
+            {"n": n, "source": by_number[n].source, "quote": by_number[n].quote,
+             "verdict": reasons.get((by_number[n].source, by_number[n].quote), "")}
+            for n in sentence.cites
+        ]  # fmt: skip
+        content = {"text": sentence.text, "reason": "cited, checked word for word", "because": because}
+        event = kit.journal.append("decision", content, who="explainer", what="said")
+        decisions.append({"event": event.seq, "sentence": sentence.text, "cites": list(sentence.cites)})
+    return decisions
+
+
+@contextlib.contextmanager
+def signals_end(meter: Meter) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run as `interrupted`, with its journal complete. Only in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: Any) -> None:
+        code = errors.EXIT_INTERRUPTED if number == signal.SIGINT else errors.EXIT_TERMINATED
+        meter.end(Ended("interrupted", f"stopped by {signal.Signals(number).name}", exit_code=code))
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def quieten(runs: Path) -> None:
+    """Before CrewAI is imported: its storage goes to runs/, its loggers and ours say only what is an error."""
+    os.environ.setdefault("CREWAI_STORAGE_DIR", str(runs / "crewai"))
+    for name in ("crewai", "httpx", "openai", "opentelemetry", "chromadb"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _as_dict(fault: Fault) -> dict[str, str]:
+    return {"sentence": fault.text, "reason": fault.reason}
+
+
+def dump(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2)

@@ -1,0 +1,254 @@
+"""Settings: config/*.yaml, .env, environment and --set, strictly checked.
+
+One value, one winner: `--set` over environment over `.env` over YAML over default. Each value remembers where it
+came from. An unknown key, a wrong type or an unknown name is a ConfigError with file, line and the nearest name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from pilotage.errors import ConfigError, nearest
+from pilotage.yamlfile import Marks, describe, read_yaml
+
+CONFIG = "config/pilotage.yaml"
+AGENTS = "config/agents.yaml"
+TASKS = "config/tasks.yaml"
+PREFIX = "PILOTAGE_"
+ALIASES = {"MODEL": "model.name", "QUESTION": "question"}
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Spec = TypeVar("Spec", bound=BaseModel)
+ModuleAttribute = Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
+
+
+class Strict(BaseModel):
+    """No unknown key, no silent conversion, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ModelSpec(Strict):
+    name: Text | None = None
+    base_url: Text | None = None
+    api_key_env: Text | None = None
+    temperature: float | None = Field(default=0.0, ge=0, le=2)
+    max_tokens: int = Field(default=2048, ge=16)
+
+
+class EvidenceSpec(Strict):
+    knowledge: Text = "knowledge"
+    passages: int = Field(default=6, ge=1, le=50)
+    max_file_mb: float = Field(default=20, gt=0)
+
+
+class LimitSpec(Strict):
+    """Caps of one run. Seconds are wall-clock, tokens are prompt + completion, usd counts priced calls."""
+
+    seconds: float = Field(default=300, gt=0)
+    model_calls: int = Field(default=30, ge=1)
+    tool_calls: int = Field(default=60, ge=1)
+    tokens: int = Field(default=200_000, ge=1)
+    usd: float = Field(default=1.0, ge=0)
+    call_seconds: float = Field(default=60, gt=0)
+    tool_seconds: float = Field(default=30, gt=0)
+    retries: int = Field(default=2, ge=0, le=10)
+    question_chars: int = Field(default=8000, ge=1)
+
+
+class CheckSpec(Strict):
+    feedback_rounds: int = Field(default=1, ge=0, le=5)
+
+
+class RecordSpec(Strict):
+    store: Text = "runs/pilotage.sqlite"
+    redact: list[str] = []
+
+
+class EngineSpec(Strict):
+    """config/pilotage.yaml."""
+
+    question: Text | None = None
+    crew: ModuleAttribute = "my_crew.crew:crew"
+    tools: Text | None = None
+    model: ModelSpec = ModelSpec()
+    evidence: EvidenceSpec = EvidenceSpec()
+    limits: LimitSpec = LimitSpec()
+    checks: CheckSpec = CheckSpec()
+    record: RecordSpec = RecordSpec()
+
+
+class AgentSpec(Strict):
+    """One entry of config/agents.yaml. Both caps must stand there: a missing cap is no cap."""
+
+    role: Text
+    goal: Text
+    backstory: Text
+    tools: list[str] = []
+    llm: Text | None = None
+    max_iter: int = Field(ge=1, le=1000)
+    max_execution_time: int = Field(ge=1)
+    allow_delegation: bool = False
+
+
+class TaskSpec(Strict):
+    """One entry of config/tasks.yaml."""
+
+    description: Text
+    expected_output: Text
+    agent: Text
+    context: list[str] = []
+    output_pydantic: Text
+    checks: list[Literal["findings", "verdicts", "citations"]] = []
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run needs to know, and where each value came from (`origins["limits.usd"]` -> "default")."""
+
+    root: Path
+    engine: EngineSpec
+    agents: Mapping[str, AgentSpec]
+    tasks: Mapping[str, TaskSpec]
+    origins: Mapping[str, str]
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def knowledge(self) -> Path:
+        return self.root / self.engine.evidence.knowledge
+
+    @property
+    def store(self) -> Path:
+        return self.root / self.engine.record.store
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder upward from `start` that holds config/pilotage.yaml."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / CONFIG).is_file():
+            return folder
+    raise ConfigError(
+        f"No {CONFIG} in {here} or any folder above it", hint="run this inside a Pilotage project, or copy the template"
+    )
+
+
+def load(root: Path | None = None, overrides: Mapping[str, str] | None = None) -> Settings:
+    """Read and check all settings; `overrides` are the `--set KEY=VALUE` pairs of the command line."""
+    root = root or find_root()
+    for name, value in dotenv_values(root / ".env").items():
+        if value:
+            os.environ.setdefault(name, value)
+    files = {file: read_yaml(root / file, file) for file in (CONFIG, AGENTS, TASKS)}
+    origins = {key: f"{CONFIG}:{mark}" for key, mark in files[CONFIG][1].leaves().items()}
+    for key, value, origin in (*_from_environment(root), *_from_overrides(overrides or {})):
+        _put(files, key, value, origin)
+        origins[key] = origin
+    engine = _check(EngineSpec, *files[CONFIG], CONFIG)
+    agents = _check_entries(AgentSpec, *files[AGENTS], AGENTS)
+    tasks = _check_entries(TaskSpec, *files[TASKS], TASKS)
+    _check_names(agents, tasks, files[TASKS][1])
+    return Settings(root, engine, agents, tasks, {key: origins.get(key, "default") for key in known_keys()})
+
+
+def known_keys() -> list[str]:
+    """All keys of pilotage.yaml, dotted: `limits.seconds`."""
+    keys = []
+    for name, field in EngineSpec.model_fields.items():
+        part = field.annotation
+        inner = part.model_fields if isinstance(part, type) and issubclass(part, BaseModel) else None
+        keys += [f"{name}.{sub}" for sub in inner] if inner else [name]
+    return keys
+
+
+def _from_environment(root: Path) -> list[tuple[str, Any, str]]:
+    names = ALIASES | {PREFIX + key.upper().replace(".", "_"): key for key in known_keys()}
+    in_file = dotenv_values(root / ".env")
+    found = []
+    for name in sorted(os.environ):
+        if name in names and os.environ[name].strip():
+            raw = os.environ[name]
+            origin = f".env ({name})" if in_file.get(name) == raw else f"environment ({name})"
+            found.append((names[name], _scalar(names[name], raw), origin))
+        elif name.startswith(PREFIX) and name not in names:
+            raise ConfigError(f"Unknown setting {name} in the environment", hint=nearest(name, names))
+    return found
+
+
+def _from_overrides(overrides: Mapping[str, str]) -> list[tuple[str, Any, str]]:
+    return [(key, _scalar(key, raw), f"--set {key}") for key, raw in overrides.items()]
+
+
+def _scalar(key: str, raw: str) -> Any:
+    """`raw` as YAML would read it; a setting that holds text takes it as it stands."""
+    if key in {"question", "model.name", "model.base_url", "model.api_key_env", "evidence.knowledge"}:
+        return raw
+    try:
+        return yaml.safe_load(raw)
+    except yaml.YAMLError:
+        return raw
+
+
+def _put(files: Mapping[str, tuple[dict[str, Any], Marks]], key: str, value: Any, origin: str) -> None:
+    """Set a dotted key in the tree it belongs to: agents.NAME.KEY, tasks.NAME.KEY or a key of pilotage.yaml."""
+    head, *rest = key.split(".")
+    file = {"agents": AGENTS, "tasks": TASKS}.get(head, CONFIG)
+    tree, marks = files[file]
+    path = rest if file != CONFIG else [head, *rest]
+    if file == CONFIG and key not in known_keys():
+        raise ConfigError(f'Unknown setting "{key}" ({origin})', hint=nearest(key, known_keys()))
+    if file != CONFIG and (len(path) != 2 or path[0] not in tree):
+        raise ConfigError(f'Unknown setting "{key}" ({origin})', hint=nearest(path[0] if path else "", tree))
+    for part in path[:-1]:
+        if not isinstance(tree.get(part), dict):
+            tree[part] = {}
+        tree = tree[part]
+    tree[path[-1]] = value
+    marks.forget(tuple(path), origin)
+
+
+def _check(spec: type[Spec], tree: dict[str, Any], marks: Marks, file: str) -> Spec:
+    try:
+        return spec.model_validate(tree)
+    except ValidationError as error:
+        raise describe(error, spec, marks, file) from None
+
+
+def _check_entries(spec: type[Spec], tree: dict[str, Any], marks: Marks, file: str) -> dict[str, Spec]:
+    if not tree:
+        raise ConfigError(f"{file}: expected at least one entry, found none", hint=f"copy {file} from the template")
+    entries = {}
+    for name, entry in tree.items():
+        try:
+            entries[name] = spec.model_validate(entry)
+        except ValidationError as error:
+            raise describe(error, spec, marks, file, prefix=(name,)) from None
+    return entries
+
+
+def _check_names(agents: Mapping[str, AgentSpec], tasks: Mapping[str, TaskSpec], marks: Marks) -> None:
+    earlier: list[str] = []
+    for name, task in tasks.items():
+        if task.agent not in agents:
+            raise ConfigError(
+                f'{marks.at(TASKS, name, "agent")}: task "{name}" names the agent "{task.agent}", which is not in {AGENTS}',
+                hint=nearest(task.agent, agents),
+            )
+        for wanted in task.context:
+            if wanted not in earlier:
+                raise ConfigError(
+                    f'{marks.at(TASKS, name, "context")}: task "{name}" needs "{wanted}", which is no earlier task',
+                    hint=nearest(wanted, earlier or ["(none: this is the first task)"]),
+                )
+        earlier.append(name)

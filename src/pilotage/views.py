@@ -1,0 +1,55 @@
+"""Views of the journal as plain lines: a session, an event, an audit."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilotage.report import money
+
+if TYPE_CHECKING:
+    from pilotage.record.audit import Audit
+    from pilotage.record.journal import Event
+
+WIDTH = 400  # characters of one content; `export --jsonl` has it whole
+
+
+def session_line(row: dict[str, Any]) -> str:
+    """`20261123-084501-3f9a2c  2026-11-23 08:45  accepted   0.4 s  $0.00  How do I …`"""
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["started"]))
+    seconds = f"{row['seconds']:.1f} s" if row["seconds"] is not None else "-"
+    spent = money(row["usd"]) if row["outcome"] else "-"
+    question = " ".join(row["question"].split())[:80]
+    return f"{row['run']}  {started}  {row['outcome'] or 'open':<11} {seconds:>8}  {spent:>8}  {row['model']}  {question}"
+
+
+def event_lines(event: Event) -> str:
+    """An event: its number, kind and facts on one line, each content shortened below it."""
+    facts = " ".join(f"{name}={_short(value)}" for name, value in event.facts.items())
+    lines = [f"{event.seq:>4}  {time.strftime('%H:%M:%S', time.localtime(event.at))}  {event.kind:<12} {facts}".rstrip()]
+    for name, text in event.content.items():
+        shown = "[erased]" if text is None else " ".join(text.split())
+        lines.append(f"      {name}: {shown[:WIDTH]}{' …' if len(shown) > WIDTH else ''}")
+    return "\n".join(lines)
+
+
+def audit_line(report: Audit) -> str:
+    if report.ok:
+        erased = f", {report.erased} contents erased" if report.erased else ""
+        return f"{report.run}: whole, {report.events} events{erased}, seal {report.seal[:16]}"
+    return f"{report.run}: BROKEN at event {report.broken}: {report.reason}"
+
+
+def sealed(folder: Path) -> str | None:
+    """The seal that result.json of a run remembers, if it is there."""
+    try:
+        seal = json.loads((folder / "result.json").read_text("utf-8")).get("seal")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return seal if isinstance(seal, str) else None
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
