@@ -1,4 +1,4 @@
-"""Your tools. Copy one, change it, name it in config/agents.yaml under `tools:`. Its docstring is what the model reads."""
+"""Your tools. Copy one, change it, name it in config/agents.yaml under `tools:`; its docstring is what models read."""
 
 from datetime import UTC, datetime
 

@@ -4,8 +4,8 @@
     result = run_crew("How do I stop an agent from looping?")
     print(result.outcome, result.answer)
 
-Importing this package switches CrewAI's telemetry and tracing off (unless the environment says otherwise) and imports
-nothing heavy; CrewAI itself comes with the first run.
+Importing this package switches the telemetry of CrewAI and onnxruntime off (unless the environment says otherwise) and
+imports nothing heavy; CrewAI itself comes with the first run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ for _name, _value in {
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_TRACING_ENABLED": "false",
     "CREWAI_DISABLE_VERSION_CHECK": "true",
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime >= 1.26 on Linux and macOS: no upload, no device id in the home folder
+    "ORT_TELEMETRY_DISABLED": "1",  # the same, by its other name
 }.items():
     os.environ.setdefault(_name, _value)
 

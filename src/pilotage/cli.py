@@ -26,8 +26,12 @@ app = typer.Typer(
 )  # fmt: skip
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document (one per line for lists) on stdout.")]
-Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. limits.seconds=20.")]
-KnowledgeDir = Annotated[Path | None, typer.Option("--knowledge", metavar="DIR", help="Documents to cite instead of knowledge/.")]
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. limits.seconds=20.")
+]
+KnowledgeDir = Annotated[
+    Path | None, typer.Option("--knowledge", metavar="DIR", help="Documents to cite instead of knowledge/.")
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.")]
 
 
@@ -60,7 +64,9 @@ def run(
 
 @app.command("eval")
 def eval_(
-    questions: Annotated[Path | None, typer.Option(help="JSON lines with id, question and, if known, answer and outcome.")] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="JSON lines with id, question and, if known, answer and outcome.")
+    ] = None,
     knowledge: KnowledgeDir = None,
     out: Annotated[Path | None, typer.Option(help="Write a line of JSON per question here.")] = None,
     at_least: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 when a smaller share is right.")] = 0.0,
@@ -83,7 +89,9 @@ def eval_(
 
 
 @app.command()
-def sessions(limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20, as_json: Json = False) -> None:
+def sessions(
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20, as_json: Json = False
+) -> None:
     """List the recorded runs, the newest first.
 
     Example: pilotage sessions --limit 5
@@ -128,7 +136,8 @@ def export(
 
 @app.command()
 def audit(
-    name: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Default: all runs.")] = None, as_json: Json = False
+    name: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Default: all runs.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Verify the hash chain of a run, or of all: exit 1 names the first broken event.
 
@@ -157,7 +166,9 @@ def index(knowledge: KnowledgeDir = None) -> None:
 
     settings = _settings([])
     settings.runs.mkdir(parents=True, exist_ok=True)
-    opened = Knowledge.open(knowledge or settings.knowledge, settings.runs / "index.sqlite", progress=report.progress_bar())
+    opened = Knowledge.open(
+        knowledge or settings.knowledge, settings.runs / "index.sqlite", progress=report.progress_bar()
+    )
     report.warn(opened.warnings)
     opened.embed_missing(progress=report.progress_bar())
     opened.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crewai import Agent, BaseLLM, Crew, Task
+from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.hooks import HookAborted
 from pydantic import BaseModel
 
@@ -38,7 +39,7 @@ class Kit:
         self._agents: dict[str, Agent] = {}
         self._tasks: dict[str, Task] = {}
 
-    def agents(self) -> list[Agent]:
+    def agents(self) -> list[BaseAgent]:
         """All agents of config/agents.yaml, in order."""
         return [self.agent(name) for name in self.settings.agents]
 
@@ -62,7 +63,11 @@ class Kit:
         return self._agents[name]
 
     def task(self, name: str, **more: Any) -> Task:
-        """The task of that name; `more` goes to CrewAI's Task. Asked for twice, the same object."""
+        """The task of that name; `more` goes to CrewAI's Task. Asked for twice, the same object.
+
+        Its type is given as CrewAI's `response_model`: with `output_pydantic` CrewAI 1.15 parses the text of a retry
+        before the gate sees it, and an answer that is not JSON then ends the crew (crewAI issue 4126).
+        """
         if name not in self._tasks:
             spec = self.settings.tasks[_known(name, self.settings.tasks, "task")]
             kind = result_type(spec.output_pydantic, name)
@@ -73,7 +78,7 @@ class Kit:
             self._tasks[name] = Task(
                 name=name, description=spec.description, expected_output=spec.expected_output,
                 agent=self.agent(spec.agent), context=[self.task(earlier) for earlier in spec.context],
-                output_pydantic=kind, guardrail=as_guardrail(gate),
+                response_model=kind, guardrail=as_guardrail(gate),
                 guardrail_max_retries=self.settings.engine.checks.feedback_rounds,
                 **more,
             )  # fmt: skip
@@ -100,7 +105,7 @@ def build_crew(kit: Kit) -> Crew:
     if not isinstance(crew, Crew):
         raise ConfigError(f"{path} returned {type(crew).__name__}, not a crewai.Crew", hint=f"see crew in {CONFIG}")
     last = crew.tasks[-1]
-    if last.output_pydantic is not Explanation:
+    if last.response_model is not Explanation:
         raise ConfigError(
             f'The last task "{last.name}" does not return Explanation', hint=f"set its output_pydantic in {TASKS}"
         )

@@ -42,7 +42,9 @@ def examine(settings: Settings) -> dict[str, Any]:
         "settings": [
             {"key": key, "value": _value(settings, key), "from": origin} for key, origin in settings.origins.items()
         ],
-        "caps": {n: {"max_iter": a.max_iter, "max_execution_time": a.max_execution_time} for n, a in settings.agents.items()},
+        "caps": {
+            n: {"max_iter": a.max_iter, "max_execution_time": a.max_execution_time} for n, a in settings.agents.items()
+        },
         "parts": {name: _present(module) for name, module in PARTS.items()},
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }
@@ -55,9 +57,15 @@ def lines(report: dict[str, Any]) -> str:
     out += [f"  {row['key']:<{width}}  {row['value']!s:<28}  {row['from']}" for row in report["settings"]]
     out += ["", "agents"]
     for agent, caps in report["caps"].items():
-        out.append(f"  {agent:<{width}}  {report['models'][agent]}, max_iter {caps['max_iter']}, {caps['max_execution_time']} s")
-    out += ["", "keys"] + [f"  {name:<{width}}  {'set' if there else 'not set'}" for name, there in report["keys"].items()]
-    out += ["", "parts"] + [f"  {name:<{width + 12}}  {'present' if there else 'absent'}" for name, there in report["parts"].items()]
+        out.append(
+            f"  {agent:<{width}}  {report['models'][agent]}, max_iter {caps['max_iter']}, {caps['max_execution_time']} s"
+        )
+    out += ["", "keys"] + [
+        f"  {name:<{width}}  {'set' if there else 'not set'}" for name, there in report["keys"].items()
+    ]
+    out += ["", "parts"] + [
+        f"  {name:<{width + 12}}  {'present' if there else 'absent'}" for name, there in report["parts"].items()
+    ]
     out += ["", "versions     " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()), ""]
     for problem in report["problems"]:
         out += [f"error: {problem['error']}", f"hint: {problem['hint']}"]

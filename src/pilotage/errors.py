@@ -57,7 +57,9 @@ class LimitExceeded(PilotageError):
     exit_code = EXIT_LIMITED
 
     def __init__(self, kind: str, value: float, limit: float, *, key: str, hint: str = "") -> None:
-        super().__init__(f"Run stopped: {_figure(value)} {kind} against the limit of {_figure(limit)} ({key})", hint=hint)
+        super().__init__(
+            f"Run stopped: {_figure(value)} {kind} against the limit of {_figure(limit)} ({key})", hint=hint
+        )
         self.kind, self.value, self.limit, self.key = kind, value, limit, key
 
 

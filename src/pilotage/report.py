@@ -96,17 +96,21 @@ def _line(event: Event) -> str:
             return f"{facts['task']}: {facts['agent']}"
         case "tool_call":
             arguments = " ".join((content.get("arguments") or "").split())[:80]
-            return f"  {facts['tool']} {arguments} {_seconds(facts)}{' failed' if facts.get('failed') else ''}"
+            return f"  {facts['tool']} {arguments} {_seconds(facts)}{_failed(facts)}"
         case "model_call" if facts["model"] != "reader":
             tokens = facts["prompt_tokens"] + facts["completion_tokens"]
             again = f" attempt {facts['attempt']}" if facts["attempt"] > 1 else ""
-            return f"  {facts['model']}{again} {tokens:,} tokens {_seconds(facts)}{' failed' if facts.get('failed') else ''}"
+            return f"  {facts['model']}{again} {tokens:,} tokens {_seconds(facts)}{_failed(facts)}"
         case "check" if not facts["passed"]:
             return f"  check {facts['check']} failed"
         case "limit":
             return f"  limit {facts['key']} reached"
         case _:
             return ""
+
+
+def _failed(facts: dict[str, Any]) -> str:
+    return " failed" if facts.get("failed") else ""
 
 
 def _seconds(facts: dict[str, Any]) -> str:

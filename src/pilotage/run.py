@@ -1,17 +1,14 @@
 """One run: from a question to an outcome.
 
-    check the question, the settings and the documents      nothing is started when one is not usable
-    build the crew, start the journal, kick off             in a thread, so that the run ends when it must
-    outcome -> journal -> runs/<id>/answer.md, result.json
+check the question, the settings and the documents      nothing is started when one is not usable
+build the crew, start the journal, kick off             in a thread, so that the run ends when it must
+outcome -> journal -> runs/<id>/answer.md, result.json
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import logging
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +23,7 @@ from pilotage.errors import ConfigError, PilotageError, StoreError
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.guard.limits import Ended, Meter
 from pilotage.model import factory
+from pilotage.quiet import import_crewai
 from pilotage.record.journal import Journal, Listener
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
@@ -88,12 +86,14 @@ class Runner:
         factory.check(settings)
         self.redactor = Redactor(patterns=settings.engine.record.redact)
         self.engine: Engine = open_store(settings.store)
-        self.knowledge = Knowledge.open(knowledge or settings.knowledge, settings.runs / "index.sqlite", progress=progress)
+        self.knowledge = Knowledge.open(
+            knowledge or settings.knowledge, settings.runs / "index.sqlite", progress=progress
+        )
 
     def answer(self, question: str, *, listener: Listener | None = None, write: bool = True) -> Result:
         """One run. Raises ConfigError before anything is started; afterwards every end is an outcome."""
         question = check_question(question, self.settings.engine.limits.question_chars)
-        quieten(self.settings.runs)
+        import_crewai(self.settings.runs)
         journal = Journal(self.engine, self.redactor)
         if listener:
             journal.listen(listener)
@@ -112,7 +112,7 @@ class Runner:
     def _build(self, question: str, journal: Journal) -> tuple[Kit, Crew]:
         from pilotage.crew import Kit, build_crew
 
-        meter = Meter(self.settings.engine.limits, journal)  # the clock starts when CrewAI is imported
+        meter = Meter(self.settings.engine.limits, journal)  # the clock starts here, with CrewAI imported
         desk = tools.Desk(self.knowledge, self.settings.engine.evidence.passages)
         evidence = Evidence(desk.sources)
         kit = Kit(self.settings, question, desk, evidence, self.known_tools, meter, journal)
@@ -135,7 +135,9 @@ def run_crew(
     Raises ConfigError (bad settings, question or documents) and StoreError (no place for the journal).
     """
     settings = settings or load()
-    asked = check_question(question if question is not None else settings.engine.question, settings.engine.limits.question_chars)
+    asked = check_question(
+        question if question is not None else settings.engine.question, settings.engine.limits.question_chars
+    )
     runner = Runner(settings, knowledge=knowledge, progress=progress)
     try:
         return runner.answer(asked, listener=listener)
@@ -146,7 +148,9 @@ def run_crew(
 def check_question(question: str | None, longest: int) -> str:
     text = (question or "").strip()
     if not text:
-        raise ConfigError("There is no question", hint=f'pilotage run "…", QUESTION="…" crewai run, or question in {CONFIG}')
+        raise ConfigError(
+            "There is no question", hint=f'pilotage run "…", QUESTION="…" crewai run, or question in {CONFIG}'
+        )
     if len(text) > longest:
         raise ConfigError(
             f"The question has {len(text):,} characters against the limit of {longest:,} (limits.question_chars)",
@@ -156,7 +160,7 @@ def check_question(question: str | None, longest: int) -> str:
 
 
 def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
-    """Run the crew in a thread of its own; returns what it raised. Comes back when the run has ended, whatever hangs."""
+    """Run the crew in a thread of its own; returns what it raised. Back when the run has ended, whatever hangs."""
     finished, raised = threading.Event(), []
 
     def work() -> None:
@@ -187,11 +191,14 @@ async def _kick_off(crew: Crew, kit: Kit) -> None:
         if context.kind == "task" and (spec := kit.settings.tasks.get(context.step_name)):
             limits = kit.settings.agents[spec.agent]
             kit.meter.begin_turn(spec.agent, context.step_name, limits.max_iter, limits.max_execution_time)
-            kit.journal.append("task_started", {"context": context.payload or ""}, task=context.step_name, agent=spec.agent)
+            kit.journal.append(
+                "task_started", {"context": context.payload or ""}, task=context.step_name, agent=spec.agent
+            )
 
     def after_step(context: Any) -> None:
         if context.kind == "task" and context.step_name in kit.settings.tasks:
             agent = kit.settings.tasks[context.step_name].agent
+            context.payload.pydantic = kit.evidence.results.get(context.step_name)
             kit.journal.append("task_ended", {"output": context.payload.raw}, task=context.step_name, agent=agent)
 
     def before_model_call(_context: Any) -> None:
@@ -234,15 +241,16 @@ def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
     decisions = decide_sentences(kit) if answer else []
     text = answer.answer if answer else UNANSWERED if ended.outcome == "unanswered" else None
     usd = None if meter.unpriced else round(meter.usd, 6)
-    facts = {"outcome": ended.outcome, "seconds": round(meter.seconds, 3), "tokens": meter.tokens, "usd": usd}
+    seconds = round(meter.seconds, 3)
     event = journal.append(
         "run_ended", {"reason": ended.reason, "answer": text or "", "citations": citations},
-        **facts, model_calls=meter.model_calls, tool_calls=meter.tool_calls,
+        outcome=ended.outcome, seconds=seconds, tokens=meter.tokens, usd=usd,
+        model_calls=meter.model_calls, tool_calls=meter.tool_calls,
     )  # fmt: skip
     result = Result(
         run=journal.run, question=kit.question, outcome=ended.outcome, reason=journal.redactor.text(ended.reason),
         hint=ended.hint, answer=text, citations=citations, unsupported=[_as_dict(f) for f in evidence.faults],
-        seconds=facts["seconds"], tokens=meter.tokens, usd=usd, seal=event.hash,
+        seconds=seconds, tokens=meter.tokens, usd=usd, seal=event.hash,
         exit_code=EXIT_CODES[ended.outcome] if ended.exit_code is None else ended.exit_code, folder=folder,
         findings=[{"claim": f.claim, "quote": f.quote, "source": f.source} for f in evidence.findings],
     )  # fmt: skip
@@ -292,16 +300,5 @@ def signals_end(meter: Meter) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def quieten(runs: Path) -> None:
-    """Before CrewAI is imported: its storage goes to runs/, its loggers and ours say only what is an error."""
-    os.environ.setdefault("CREWAI_STORAGE_DIR", str(runs / "crewai"))
-    for name in ("crewai", "httpx", "openai", "opentelemetry", "chromadb"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
 def _as_dict(fault: Fault) -> dict[str, str]:
     return {"sentence": fault.text, "reason": fault.reason}
-
-
-def dump(document: Any) -> str:
-    return json.dumps(document, ensure_ascii=False, indent=2)

@@ -242,7 +242,7 @@ def _check_names(agents: Mapping[str, AgentSpec], tasks: Mapping[str, TaskSpec],
     for name, task in tasks.items():
         if task.agent not in agents:
             raise ConfigError(
-                f'{marks.at(TASKS, name, "agent")}: task "{name}" names the agent "{task.agent}", which is not in {AGENTS}',
+                f'{marks.at(TASKS, name, "agent")}: task "{name}" names the agent "{task.agent}", not in {AGENTS}',
                 hint=nearest(task.agent, agents),
             )
         for wanted in task.context:

@@ -59,7 +59,7 @@ class Desk:
     searches: int = 0
 
     def search_knowledge(self, query: str) -> str:
-        """Search the documents. Returns passages with their source id, the stretch that fits best, and a score from 0 to 1."""
+        """Search the documents. Returns passages: source id, the quote that fits best, a score from 0 to 1, the text."""
         found = self.knowledge.search(query, limit=self.passages)
         self.searches += 1
         passages = []
@@ -72,7 +72,7 @@ class Desk:
         return json.dumps({"passages": passages} | ({"notes": found.notes} if found.notes else {}), ensure_ascii=False)
 
     def read_source(self, source: str) -> str:
-        """Open one passage by its source id, such as caps.md#3f9a2c, and return its text as it stands in the document."""
+        """Open one passage by its source id, such as caps.md#3f9a2c, and return its text as it stands there."""
         passage = self.knowledge.passage(source)
         if passage is None:
             return json.dumps({"source": source, "error": "there is no such source"})
@@ -94,9 +94,15 @@ def user_tools(settings: Settings) -> dict[str, Any]:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise ConfigError(f"The tools module {module_name} cannot be imported: {error}", hint="change tools in config/pilotage.yaml") from None
+        raise ConfigError(
+            f"The tools module {module_name} cannot be imported: {error}", hint="change tools in config/pilotage.yaml"
+        ) from None
     marked = {name: value for name, value in vars(module).items() if hasattr(value, MARK)}
-    objects = {v.name: v for v in vars(module).values() if hasattr(v, "args_schema") and isinstance(getattr(v, "name", None), str)}
+    objects = {
+        v.name: v
+        for v in vars(module).values()
+        if hasattr(v, "args_schema") and isinstance(getattr(v, "name", None), str)
+    }
     return marked | objects
 
 
@@ -107,7 +113,10 @@ def check_names(settings: Settings, known: Mapping[str, Any]) -> None:
         for wanted in spec.tools:
             if wanted not in names:
                 at = read_yaml(settings.root / AGENTS, AGENTS)[1].at(AGENTS, agent, "tools")
-                raise ConfigError(f'{at}: agent "{agent}" names the tool "{wanted}", which does not exist', hint=nearest(wanted, names))
+                raise ConfigError(
+                    f'{at}: agent "{agent}" names the tool "{wanted}", which does not exist',
+                    hint=nearest(wanted, names),
+                )
 
 
 def guarded(name: str, function: Callable[..., Any], agent: str, meter: Meter, journal: Journal) -> Callable[..., str]:
@@ -117,7 +126,8 @@ def guarded(name: str, function: Callable[..., Any], agent: str, meter: Meter, j
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> str:
         meter.before_tool_call(agent)
-        started, failure = time.monotonic(), None
+        started = time.monotonic()
+        failure: Exception | None = None
         try:
             value = meter.within(agent, timeout, "limits.tool_seconds", lambda: function(*args, **kwargs))
             result = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -136,7 +146,9 @@ def guarded(name: str, function: Callable[..., Any], agent: str, meter: Meter, j
     return call
 
 
-def build(names: list[str], agent: str, desk: Desk, known: Mapping[str, Any], meter: Meter, journal: Journal) -> list[Any]:
+def build(
+    names: list[str], agent: str, desk: Desk, known: Mapping[str, Any], meter: Meter, journal: Journal
+) -> list[Any]:
     """CrewAI tool objects for one agent, each behind its guard."""
     from crewai.tools import tool as crewai_tool
 

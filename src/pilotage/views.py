@@ -22,13 +22,17 @@ def session_line(row: dict[str, Any]) -> str:
     seconds = f"{row['seconds']:.1f} s" if row["seconds"] is not None else "-"
     spent = money(row["usd"]) if row["outcome"] else "-"
     question = " ".join(row["question"].split())[:80]
-    return f"{row['run']}  {started}  {row['outcome'] or 'open':<11} {seconds:>8}  {spent:>8}  {row['model']}  {question}"
+    return (
+        f"{row['run']}  {started}  {row['outcome'] or 'open':<11} {seconds:>8}  {spent:>8}  {row['model']}  {question}"
+    )
 
 
 def event_lines(event: Event) -> str:
     """An event: its number, kind and facts on one line, each content shortened below it."""
     facts = " ".join(f"{name}={_short(value)}" for name, value in event.facts.items())
-    lines = [f"{event.seq:>4}  {time.strftime('%H:%M:%S', time.localtime(event.at))}  {event.kind:<12} {facts}".rstrip()]
+    lines = [
+        f"{event.seq:>4}  {time.strftime('%H:%M:%S', time.localtime(event.at))}  {event.kind:<12} {facts}".rstrip()
+    ]
     for name, text in event.content.items():
         shown = "[erased]" if text is None else " ".join(text.split())
         lines.append(f"      {name}: {shown[:WIDTH]}{' …' if len(shown) > WIDTH else ''}")

@@ -47,14 +47,18 @@ def read_yaml(path: Path, shown: str) -> tuple[dict[str, Any], Marks]:
         raise ConfigError(f"{shown}: cannot be read ({error})") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{shown}:{line}: not valid YAML: {error.problem}", hint="check indentation and quotes") from None
+        raise ConfigError(
+            f"{shown}:{line}: not valid YAML: {error.problem}", hint="check indentation and quotes"
+        ) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{shown}: not valid YAML: {' '.join(str(error).split())}") from None
     marks = Marks()
     if node is None:
         return {}, marks
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{shown}:{node.start_mark.line + 1}: expected a mapping of names, found a {node.id}")
+        raise ConfigError(
+            f"{shown}:{node.start_mark.line + 1}: expected a mapping of names, found a list or a plain value"
+        )
     return _mapping(node, (), marks, shown), marks
 
 
@@ -64,7 +68,9 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, marks: Marks, shown: str) ->
     for key_node, value_node in node.value:
         key, line = str(key_node.value), key_node.start_mark.line + 1
         if key in result:
-            raise ConfigError(f'{shown}:{line}: "{key}" stands twice', hint=f"first on line {marks.lines[(*path, key)]}")
+            raise ConfigError(
+                f'{shown}:{line}: "{key}" stands twice', hint=f"first on line {marks.lines[(*path, key)]}"
+            )
         marks.lines[(*path, key)] = line
         result[key] = _value(value_node, (*path, key), marks, shown)
     return result
@@ -73,10 +79,12 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, marks: Marks, shown: str) ->
 def _value(node: yaml.Node, path: KeyPath, marks: Marks, shown: str) -> Any:
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, marks, shown)
-    return yaml.SafeLoader("").construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return yaml.SafeLoader("").construct_object(node, deep=True)
 
 
-def describe(error: ValidationError, spec: type[BaseModel], marks: Marks, file: str, prefix: KeyPath = ()) -> ConfigError:
+def describe(
+    error: ValidationError, spec: type[BaseModel], marks: Marks, file: str, prefix: KeyPath = ()
+) -> ConfigError:
     """The first fault of a validation as a ConfigError: file, line, what was expected, the nearest name."""
     fault = error.errors()[0]
     path = (*prefix, *(str(part) for part in fault["loc"]))

@@ -16,7 +16,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pilotage.checks.citations import RESIDUE, Fault, Sources, check_explanation, check_findings, check_quote, check_verdicts
+from pilotage.checks.citations import (
+    RESIDUE,
+    Fault,
+    Sources,
+    check_explanation,
+    check_findings,
+    check_quote,
+    check_verdicts,
+)
 from pilotage.checks.results import Explanation, Finding, Findings, Verdict, Verdicts, parse
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.record.journal import Journal
@@ -33,6 +41,7 @@ class Evidence:
     verdicts: list[Verdict] | None = None
     answer: Explanation | None = None
     faults: list[Fault] = field(default_factory=list)
+    results: dict[str, BaseModel] = field(default_factory=dict)
 
     @property
     def supported(self) -> list[tuple[str, str]] | None:
@@ -64,6 +73,7 @@ class Gate:
                 return self._send_back(raw, check, faults)
             self._record(check, [])
         self._accept(result)
+        self.evidence.results[self.task] = result
         return True, result.model_dump_json()
 
     def _run(self, check: str, result: Any) -> list[Fault]:
@@ -110,7 +120,9 @@ class Gate:
         if self.rounds <= 0:
             self.evidence.faults = faults
             if check == "form" and RESIDUE.search(raw):
-                self._end(Ended("limited", f"{self.agent} stopped in the middle of a thought or an action, without an answer"))
+                self._end(
+                    Ended("limited", f"{self.agent} stopped in the middle of a thought or an action, without an answer")
+                )
             first = faults[0]
             shown = f"“{first.text[:160]}”: " if first.text else ""
             self._end(Ended("rejected", f"{self.task}: {shown}{first.reason}"))
@@ -123,7 +135,11 @@ class Gate:
         parts = ["These points do not hold:"]
         parts += [f"- {fault.reason}" + (f": {fault.text}" if fault.text else "") for fault in faults]
         if issubclass(self.kind, Verdicts | Explanation):
-            given = Findings(findings=self.evidence.findings) if self.kind is Verdicts else Verdicts(verdicts=self.evidence.verdicts or [])
+            given = (
+                Findings(findings=self.evidence.findings)
+                if self.kind is Verdicts
+                else Verdicts(verdicts=self.evidence.verdicts or [])
+            )
             parts += ["", "Your input again:", given.model_dump_json()]
         if self.evidence.sources:
             parts += ["", "The sources as they were read:"]

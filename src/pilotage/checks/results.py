@@ -1,4 +1,4 @@
-"""What the agents hand to one another: findings, verdicts, the explanation; and how to read them from a model's text."""
+"""What the agents hand to one another: findings, verdicts, the explanation; and how they are read from text."""
 
 from __future__ import annotations
 

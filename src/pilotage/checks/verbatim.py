@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 SHORTEST_QUOTE = 8  # characters; less proves nothing
-_QUOTES = str.maketrans({c: '"' for c in "“”„‟«»❝❞＂"} | {c: "'" for c in "‘’‚‛‹›＇"})
+_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»❝❞＂", '"') | dict.fromkeys("‘’‚‛‹›＇", "'"))
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 

@@ -46,7 +46,10 @@ class Scorecard:
 
     def table(self) -> str:
         spent = "unpriced" if self.usd is None else f"${self.usd:.4f}"
-        rows = [("questions", f"{self.questions}"), *((name, f"{count}") for name, count in sorted(self.outcomes.items()))]
+        rows = [
+            ("questions", f"{self.questions}"),
+            *((name, f"{count}") for name, count in sorted(self.outcomes.items())),
+        ]
         if self.judged:
             rows.append(("right", f"{self.right:.1%} of {self.judged}"))
         rows += [("seconds", f"median {self.seconds_median:.3f}, p95 {self.seconds_p95:.3f}")]

@@ -37,8 +37,9 @@ FILES = {
     "tokenizer.json": "07805d116826679de90b4edeb2222269c4b8753bc0981be4399f732b2708e904",
 }
 
-# A text is taken for English when more than this share of its words are English function words ...
-FUNCTION_WORDS = 0.12
+FEW = 4  # words: fewer tell nothing
+# A text is taken for English when at least this share of its words are English function words ...
+FUNCTION_WORDS = 0.1
 # ... or its words fall into no more pieces than this each. Measured: English prose 1.1, other European languages 1.3-3.
 SHATTERED = 1.25
 _WORD = re.compile(r"[^\W\d_]+")
@@ -107,9 +108,11 @@ class Embedder:
     def knows(self, text: str) -> bool:
         """Whether the text is English, as far as its small words or the pieces that its words fall into can tell."""
         words = _WORD.findall(text.lower())
-        if not words or is_foreign(text):
-            return not words
-        if sum(word in _ENGLISH for word in words) > FUNCTION_WORDS * len(words):
+        if is_foreign(text):
+            return False
+        if len(words) < FEW:
+            return True
+        if sum(word in _ENGLISH for word in words) >= FUNCTION_WORDS * len(words):
             return True
         tokens = self.tokenizer.encode(text, add_special_tokens=False).tokens
         return sum(token.strip("#").isalpha() for token in tokens) <= SHATTERED * len(words)

@@ -7,13 +7,14 @@ cannot kill, and the tokens of the one call in flight, which are known only afte
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pilotage.errors import LimitExceeded, PilotageError
 from pilotage.record.journal import Journal
@@ -58,7 +59,7 @@ class Meter:
         self.usd, self.unpriced = 0.0, False
         self.ended: Ended | None = None
         self._turns: dict[str, Turn] = {}
-        self._waiting: set[Future[object]] = set()
+        self._waiting: set[Future[Any]] = set()
         self._lock = threading.RLock()
         self._stopped = threading.Event()
 
@@ -125,7 +126,7 @@ class Meter:
 
         with self._lock:
             self._raise_if_ended()
-            self._waiting.add(outcome)  # type: ignore[arg-type]
+            self._waiting.add(outcome)
         threading.Thread(target=work, name=f"pilotage-{key}", daemon=True).start()
         try:
             return outcome.result(timeout=max(0.0, min(seconds, left)))
@@ -135,14 +136,12 @@ class Meter:
             self._check_time(agent)
             raise TimeoutError(f"no answer within {seconds:g} s ({key})") from None
         finally:
-            self._waiting.discard(outcome)  # type: ignore[arg-type]
+            self._waiting.discard(outcome)
 
     def check_run(self) -> None:
         """End the run when its seconds are over; does not raise."""
-        try:
+        with contextlib.suppress(PilotageError):
             self._check_time("")
-        except PilotageError:
-            pass
 
     def sleep(self, seconds: float) -> None:
         """Wait between retries; ends at once when the run ends."""

@@ -111,7 +111,7 @@ def _subclass(base: Any) -> type[BaseLLM]:
     if base in _subclasses:
         return _subclasses[base]
 
-    class Guarded(base):  # type: ignore[misc]
+    class Guarded(base):
         _door: Any = PrivateAttr(default=None)
 
         def call(
@@ -194,13 +194,19 @@ def provider_failure(error: BaseException, model: str, journal: Journal) -> Ende
     if status in (401, 403):
         return Ended("failed", f"{model}: the provider refused the key (HTTP {status})", "check the key in .env")
     if status == 404:
-        return Ended("failed", f"{model}: the provider knows no such model or address (HTTP 404)", "check MODEL and model.base_url")
+        return Ended(
+            "failed",
+            f"{model}: the provider knows no such model or address (HTTP 404)",
+            "check MODEL and model.base_url",
+        )
     if status is not None:
         return Ended("failed", f"{model}: the provider answered HTTP {status}: {text}", "see `pilotage show last`")
     if isinstance(error, TimeoutError):
         return Ended("failed", f"{model}: {text}", "raise limits.call_seconds in config/pilotage.yaml")
     if any(isinstance(link, ConnectionError) for link in _chain(error)):
-        return Ended("failed", f"{model}: the provider cannot be reached: {text}", "check the network and model.base_url")
+        return Ended(
+            "failed", f"{model}: the provider cannot be reached: {text}", "check the network and model.base_url"
+        )
     return Ended("failed", f"{model}: {type(error).__name__}: {text}", "see `pilotage show last`")
 
 

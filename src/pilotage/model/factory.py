@@ -45,7 +45,7 @@ def model_name(settings: Settings, agent: str | None = None) -> str:
 
 
 def provider_of(name: str) -> str:
-    """"anthropic" of "anthropic/claude-haiku-4-5"; a bare name is OpenAI's, as CrewAI takes it."""
+    """ "anthropic" of "anthropic/claude-haiku-4-5"; a bare name is OpenAI's, as CrewAI takes it."""
     return name.split("/", 1)[0].lower() if "/" in name else "openai"
 
 
@@ -61,7 +61,9 @@ def find_key(name: str, spec: ModelSpec) -> str | None:
     if spec.api_key_env:
         key = os.environ.get(spec.api_key_env)
         if not key:
-            raise ConfigError(f"{spec.api_key_env} is not set (model.api_key_env)", hint=f"put {spec.api_key_env}=... into .env")
+            raise ConfigError(
+                f"{spec.api_key_env} is not set (model.api_key_env)", hint=f"put {spec.api_key_env}=... into .env"
+            )
         return key
     variables = KEYS.get(provider_of(name), ())
     key = next((os.environ[variable] for variable in variables if os.environ.get(variable)), None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from crewai import BaseLLM
 from pydantic import BaseModel, PrivateAttr
@@ -59,8 +59,8 @@ class Reader(BaseLLM):
         self, messages: Any, tools: Any = None, callbacks: Any = None, available_functions: Any = None,
         from_task: Any = None, from_agent: Any = None, response_model: Any = None,
     ) -> Any:  # fmt: skip
-        wanted = response_model or getattr(from_task, "output_pydantic", None)
-        answer = self._play(self._format_messages(messages), _names(tools), wanted)
+        wanted = response_model or getattr(from_task, "response_model", None)
+        answer = self._play(cast("Messages", self._format_messages(messages)), _names(tools), wanted)
         return answer if response_model is not None or not isinstance(answer, BaseModel) else answer.model_dump_json()
 
     def _play(self, messages: Messages, tools: set[str], wanted: Any) -> Any:
@@ -70,7 +70,9 @@ class Reader(BaseLLM):
             return self._verify(messages, tools)
         if wanted is Explanation:
             return _explain(messages)
-        return "The built-in reader plays only tasks that return Findings, Verdicts or Explanation: set MODEL for others."
+        return (
+            "The built-in reader plays only tasks that return Findings, Verdicts or Explanation: set MODEL for others."
+        )
 
     def _research(self, messages: Messages, tools: set[str]) -> Any:
         results = list(_tool_results(messages, SEARCH))
@@ -81,7 +83,9 @@ class Reader(BaseLLM):
 
     def _verify(self, messages: Messages, tools: set[str]) -> Any:
         findings = _last(messages, Findings, Findings(findings=[])).findings
-        opened = {result["source"]: result.get("text", "") for result in _tool_results(messages, OPEN) if "source" in result}
+        opened = {
+            result["source"]: result.get("text", "") for result in _tool_results(messages, OPEN) if "source" in result
+        }
         asked = {json.loads(call["function"]["arguments"])["source"] for call in _calls(messages)}
         missing = [s for s in dict.fromkeys(f.source for f in findings) if s not in asked]
         if missing and OPEN in tools:

@@ -3,7 +3,7 @@
 An event has facts (numbers, names: hashed as they stand) and content (texts: stored once by digest; the chain hashes
 the digest, so that content can be erased and the chain still verifies). Secrets are taken out before either.
 
-    hash = sha256(previous hash, run, seq, at, kind, facts, content digests)     previous hash of the first event: 64 zeros
+    hash = sha256(previous hash, run, seq, at, kind, facts, content digests)      before the first event: 64 zeros
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ def read_events(engine: Engine, run: str) -> Iterator[Event]:
         for row in rows:
             digests: dict[str, str] = json.loads(row.content)
             content = {name: _payload(connection, value) for name, value in digests.items()}
-            yield Event(row.run, row.seq, row.at, row.kind, json.loads(row.facts), content, digests, row.previous, row.hash)
+            yield Event(
+                row.run, row.seq, row.at, row.kind, json.loads(row.facts), content, digests, row.previous, row.hash
+            )
 
 
 def list_runs(engine: Engine, limit: int = 20) -> list[dict[str, Any]]:
@@ -135,7 +137,7 @@ def list_runs(engine: Engine, limit: int = 20) -> list[dict[str, Any]]:
 
 
 def find_run(engine: Engine, name: str) -> str:
-    """The id of the run that `name` begins, or of the newest for "last". Raises StoreError when there is no single one."""
+    """The id of the one run that begins with `name`, or of the newest for "last"; else StoreError."""
     with engine.connect() as connection:
         if name == "last":
             found = connection.execute(select(runs.c.run).order_by(runs.c.started.desc()).limit(1)).scalars().all()

@@ -1,0 +1,44 @@
+"""Imports CrewAI without its side effects: nothing in the home folder, nothing on the terminal, nothing phoned home.
+
+At import CrewAI 1.15 makes ~/.config/crewai and ~/.local/share/crewai/credentials/secret.key (crewai_core, no setting
+turns that off); for that moment its home is runs/crewai. tests/test_quiet.py tells when that is no longer needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HOMES = ("HOME", "USERPROFILE", "LOCALAPPDATA")
+LOGGERS = ("crewai", "crewai_core", "httpx", "openai", "opentelemetry", "chromadb")
+
+
+def import_crewai(runs: Path) -> None:
+    """Import CrewAI with its files below `runs`; does nothing when it is imported already."""
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    home = runs / "crewai"
+    os.environ.setdefault("CREWAI_STORAGE_DIR", str(home))
+    if "crewai" in sys.modules:
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    with _home_at(home):
+        import crewai  # noqa: F401
+
+
+@contextlib.contextmanager
+def _home_at(folder: Path) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in HOMES}
+    os.environ.update(dict.fromkeys(HOMES, str(folder)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

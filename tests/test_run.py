@@ -1,0 +1,110 @@
+"""A whole run of the crew, with the reader and with scripted models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from pilotage.checks.results import Explanation
+from pilotage.record.audit import audit
+from pilotage.record.journal import read_events
+from pilotage.record.store import open_store
+from pilotage.run import run_crew
+from pilotage.settings import Settings
+from tests.support.scripted import Turn, calls, good
+
+Load = Callable[..., Settings]
+QUESTION = "How many requests can one fault make when retries are nested?"
+
+
+def test_the_reader_answers_with_a_quote(load: Load) -> None:
+    result = run_crew(QUESTION, settings=load())
+    assert result.outcome == "accepted", result.reason
+    assert any("27 requests" in c["quote"] for c in result.citations)
+    assert result.exit_code == 0
+    assert result.folder is not None
+    assert json.loads((result.folder / "result.json").read_text("utf-8")) == json.loads(json.dumps(result.as_json()))
+
+
+def test_the_reader_says_when_the_documents_do_not_answer(load: Load) -> None:
+    result = run_crew("Who won the chess championship of 1972?", settings=load())
+    assert result.outcome == "unanswered", result.citations
+    assert not result.citations
+
+
+def test_a_good_model_is_accepted(load: Load, scripted: Any) -> None:
+    model = scripted(good)
+    result = run_crew(QUESTION, settings=load())
+    assert result.outcome == "accepted", (result.reason, result.unsupported)
+    assert len(model.turns) == 5
+    assert result.tokens == 600
+    assert result.answer == "One fault can become 27 requests when three layers retry [1]."
+
+
+def test_every_sentence_leads_to_a_decision(load: Load, scripted: Any) -> None:
+    scripted(good)
+    settings = load()
+    result = run_crew(QUESTION, settings=settings)
+    assert result.folder is not None
+    answer = (result.folder / "answer.md").read_text("utf-8")
+    said = [e for e in read_events(open_store(settings.store), result.run) if e.facts.get("what") == "said"]
+    assert len(said) == 1
+    assert f"event {said[0].seq}:" in answer
+    assert "27 requests" in str(said[0].content["because"])
+
+
+def test_a_wrong_number_goes_back_once_and_is_corrected(load: Load, scripted: Any) -> None:
+    def play(turn: Turn) -> Any:
+        answer = good(turn)
+        if isinstance(answer, Explanation) and turn.number == 5:
+            return Explanation(answer="One fault can become 28 requests [1].", citations=answer.citations)
+        return answer
+
+    model = scripted(play)
+    result = run_crew(QUESTION, settings=load())
+    assert result.outcome == "accepted", result.reason
+    assert len(model.turns) == 6
+    feedback = str(model.turns[5].messages)
+    assert "the number 28 does not stand in what it cites" in feedback
+    assert "one fault makes 27 requests" in feedback
+
+
+def test_a_wrong_number_twice_is_rejected_and_named(load: Load, scripted: Any) -> None:
+    def play(turn: Turn) -> Any:
+        answer = good(turn)
+        if isinstance(answer, Explanation):
+            return Explanation(answer="One fault can become 28 requests [1].", citations=answer.citations)
+        return answer
+
+    scripted(play)
+    result = run_crew(QUESTION, settings=load())
+    assert result.outcome == "rejected"
+    assert result.exit_code == 1
+    assert result.unsupported == [
+        {"sentence": "One fault can become 28 requests", "reason": "the number 28 does not stand in what it cites"}
+    ]
+    assert result.answer is None
+
+
+def test_the_max_iter_of_an_agent_stops_the_run(load: Load, scripted: Any) -> None:
+    model = scripted(lambda turn: calls(("search_knowledge", {"query": f"retries {turn.number}"})))
+    result = run_crew(QUESTION, settings=load(agents__researcher__max_iter=3))
+    assert result.outcome == "limited", result.reason
+    assert result.exit_code == 3
+    assert "researcher.max_iter" in result.reason
+    assert len(model.turns) == 3
+
+
+def test_a_bare_thought_is_limited_never_an_answer(load: Load, scripted: Any) -> None:
+    scripted(lambda _turn: "Thought: I need to search\nAction: search_knowledge")
+    result = run_crew(QUESTION, settings=load())
+    assert result.outcome == "limited", result.reason
+
+
+def test_the_chain_of_every_run_verifies(load: Load, scripted: Any) -> None:
+    scripted(good)
+    settings = load()
+    result = run_crew(QUESTION, settings=settings)
+    report = audit(open_store(settings.store), result.run, result.seal)
+    assert report.ok, report
