@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pilotage.checks.results import Citation, Explanation, Finding, Findings, Verdict, Verdicts
     from pilotage.crew import Kit
     from pilotage.errors import ConfigError, LimitExceeded, PilotageError, ProviderError, StoreError, ToolError
-    from pilotage.run import Result, run_crew
+    from pilotage.outcome import Result
+    from pilotage.run import run_crew
     from pilotage.settings import Settings, load
     from pilotage.tools import tool
 
@@ -37,7 +38,8 @@ _HOMES = {
     "pilotage.checks.results": ("Citation", "Explanation", "Finding", "Findings", "Verdict", "Verdicts"),
     "pilotage.crew": ("Kit",),
     "pilotage.errors": ("ConfigError", "LimitExceeded", "PilotageError", "ProviderError", "StoreError", "ToolError"),
-    "pilotage.run": ("Result", "run_crew"),
+    "pilotage.outcome": ("Result",),
+    "pilotage.run": ("run_crew",),
     "pilotage.settings": ("Settings", "load"),
     "pilotage.tools": ("tool",),
 }

@@ -105,11 +105,22 @@ def build_crew(kit: Kit) -> Crew:
     if not isinstance(crew, Crew):
         raise ConfigError(f"{path} returned {type(crew).__name__}, not a crewai.Crew", hint=f"see crew in {CONFIG}")
     last = crew.tasks[-1]
-    if last.response_model is not Explanation:
+    spec = kit.settings.tasks.get(last.name or "")
+    if last.response_model is not Explanation or spec is None or "citations" not in spec.checks:
         raise ConfigError(
-            f'The last task "{last.name}" does not return Explanation', hint=f"set its output_pydantic in {TASKS}"
+            f'The last task "{last.name}" must return an Explanation that is checked',
+            hint=f"{TASKS}: output_pydantic: Explanation and checks: [citations]",
         )
+    crew._task_output_handler = NoCopies()  # type: ignore[assignment]
     return crew
+
+
+class NoCopies:
+    """In place of CrewAI's own store, which keeps every output unredacted for `crewai replay`."""
+
+    def reset(self) -> None: ...
+    def update(self, *_: Any, **__: Any) -> None: ...
+    def load(self) -> None: ...
 
 
 def result_type(name: str, task: str) -> type[BaseModel]:

@@ -57,9 +57,8 @@ def lines(report: dict[str, Any]) -> str:
     out += [f"  {row['key']:<{width}}  {row['value']!s:<28}  {row['from']}" for row in report["settings"]]
     out += ["", "agents"]
     for agent, caps in report["caps"].items():
-        out.append(
-            f"  {agent:<{width}}  {report['models'][agent]}, max_iter {caps['max_iter']}, {caps['max_execution_time']} s"
-        )
+        limits = f"max_iter {caps['max_iter']}, {caps['max_execution_time']} s"
+        out.append(f"  {agent:<{width}}  {report['models'][agent]}, {limits}")
     out += ["", "keys"] + [
         f"  {name:<{width}}  {'set' if there else 'not set'}" for name, there in report["keys"].items()
     ]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from pilotage.outcome import Result
     from pilotage.record.journal import Event
-    from pilotage.run import Result
 
 
 def write_files(result: Result, decisions: list[dict[str, Any]], folder: Path) -> None:

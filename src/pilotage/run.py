@@ -12,17 +12,16 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotage import errors, tools
-from pilotage.checks.citations import Fault, split_answer
-from pilotage.checks.gate import UNANSWERED, Evidence
-from pilotage.errors import ConfigError, PilotageError, StoreError
+from pilotage.checks.gate import Evidence
+from pilotage.errors import ConfigError
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.guard.limits import Ended, Meter
 from pilotage.model import factory
+from pilotage.outcome import Result, conclude, finish
 from pilotage.quiet import import_crewai
 from pilotage.record.journal import Journal, Listener
 from pilotage.record.redact import Redactor
@@ -36,44 +35,7 @@ if TYPE_CHECKING:
     from pilotage.crew import Kit
 
 Progress = Callable[[str, int, int], None]
-EXIT_CODES = {
-    "accepted": errors.EXIT_OK,
-    "unanswered": errors.EXIT_OK,
-    "rejected": errors.EXIT_REJECTED,
-    "limited": errors.EXIT_LIMITED,
-    "failed": errors.EXIT_FAILED,
-    "interrupted": errors.EXIT_INTERRUPTED,
-}
 GRACE_SECONDS = 1.0  # what CrewAI gets to unwind after the run has ended; then it is left behind
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a run; `as_json` is result.json. `usd` is None when a price is unknown."""
-
-    run: str
-    question: str
-    outcome: str
-    reason: str
-    hint: str
-    answer: str | None
-    citations: list[dict[str, Any]]
-    unsupported: list[dict[str, str]]
-    seconds: float
-    tokens: int
-    usd: float | None
-    seal: str
-    exit_code: int
-    parent: str | None = None
-    folder: Path | None = None
-    findings: list[dict[str, str]] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        names = (
-            "run", "question", "outcome", "reason", "answer", "citations", "unsupported",
-            "seconds", "tokens", "usd", "parent", "seal",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
 
 
 class Runner:
@@ -184,6 +146,7 @@ def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
 
 
 async def _kick_off(crew: Crew, kit: Kit) -> None:
+    from crewai.events.event_context import EventContextConfig, MismatchBehavior, _event_context_config
     from crewai.hooks import HookAborted, InterceptionPoint
     from crewai.hooks.dispatch import register_scoped, scoped_hooks
 
@@ -205,80 +168,13 @@ async def _kick_off(crew: Crew, kit: Kit) -> None:
         if kit.meter.ended is not None:  # the second stop: the door is the first
             raise HookAborted(kit.meter.ended.reason, source="pilotage")
 
+    silent = MismatchBehavior.SILENT  # crewai 1.15 reports its own unpaired events on stdout when a crew is stopped
+    _event_context_config.set(EventContextConfig(mismatch_behavior=silent, empty_pop_behavior=silent))
     with scoped_hooks():
         register_scoped(InterceptionPoint.PRE_STEP, before_step)
         register_scoped(InterceptionPoint.POST_STEP, after_step)
         register_scoped(InterceptionPoint.PRE_MODEL_CALL, before_model_call)
         await crew.akickoff(inputs={"question": kit.question})
-
-
-def conclude(kit: Kit, error: BaseException | None) -> Ended:
-    """The outcome, from what ended the run, what CrewAI raised, or the answer that passed its checks."""
-    if kit.meter.ended is not None:
-        return kit.meter.ended
-    if isinstance(error, TimeoutError):  # CrewAI's own max_execution_time was a moment faster than ours
-        return kit.meter.end(Ended("limited", str(error), "raise max_execution_time in config/agents.yaml"))
-    if isinstance(error, PilotageError):
-        return kit.meter.end(Ended("failed", str(error), error.hint, error.exit_code))
-    if error is not None:
-        text = kit.journal.redactor.text(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-        return kit.meter.end(Ended("failed", f"The crew failed: {text}", "see `pilotage show last`"))
-    if kit.evidence.answer is None:
-        return kit.meter.end(Ended("failed", "The crew ended without an answer", "see `pilotage show last`"))
-    return kit.meter.end(Ended("accepted", "every sentence is cited and every quote stands in its source"))
-
-
-def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
-    """Record the decisions and the end of the run, and write its files."""
-    from pilotage.report import write_files
-
-    journal, meter, evidence = kit.journal, kit.meter, kit.evidence
-    answer = evidence.answer if ended.outcome == "accepted" else None
-    citations = [
-        {"n": c.n, "source": c.source, "quote": c.quote, "where": kit.desk.where.get(c.source, "")}
-        for c in (answer.citations if answer else [])
-    ]
-    decisions = decide_sentences(kit) if answer else []
-    text = answer.answer if answer else UNANSWERED if ended.outcome == "unanswered" else None
-    usd = None if meter.unpriced else round(meter.usd, 6)
-    seconds = round(meter.seconds, 3)
-    event = journal.append(
-        "run_ended", {"reason": ended.reason, "answer": text or "", "citations": citations},
-        outcome=ended.outcome, seconds=seconds, tokens=meter.tokens, usd=usd,
-        model_calls=meter.model_calls, tool_calls=meter.tool_calls,
-    )  # fmt: skip
-    result = Result(
-        run=journal.run, question=kit.question, outcome=ended.outcome, reason=journal.redactor.text(ended.reason),
-        hint=ended.hint, answer=text, citations=citations, unsupported=[_as_dict(f) for f in evidence.faults],
-        seconds=seconds, tokens=meter.tokens, usd=usd, seal=event.hash,
-        exit_code=EXIT_CODES[ended.outcome] if ended.exit_code is None else ended.exit_code, folder=folder,
-        findings=[{"claim": f.claim, "quote": f.quote, "source": f.source} for f in evidence.findings],
-    )  # fmt: skip
-    if folder:
-        try:
-            write_files(result, decisions, folder)
-        except OSError as error:
-            raise StoreError(f"{folder} cannot be written: {error.strerror}", hint="make runs/ writable") from None
-    return result
-
-
-def decide_sentences(kit: Kit) -> list[dict[str, Any]]:
-    """One decision event for each sentence of the answer; returns them with their event numbers."""
-    answer = kit.evidence.answer
-    assert answer is not None
-    by_number = {c.n: c for c in answer.citations}
-    reasons = {(v.source, v.quote): v.reason for v in kit.evidence.verdicts or []}
-    decisions = []
-    for sentence in split_answer(answer.answer, by_number):
-        because = [
-            {"n": n, "source": by_number[n].source, "quote": by_number[n].quote,
-             "verdict": reasons.get((by_number[n].source, by_number[n].quote), "")}
-            for n in sentence.cites
-        ]  # fmt: skip
-        content = {"text": sentence.text, "reason": "cited, checked word for word", "because": because}
-        event = kit.journal.append("decision", content, who="explainer", what="said")
-        decisions.append({"event": event.seq, "sentence": sentence.text, "cites": list(sentence.cites)})
-    return decisions
 
 
 @contextlib.contextmanager
@@ -298,7 +194,3 @@ def signals_end(meter: Meter) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _as_dict(fault: Fault) -> dict[str, str]:
-    return {"sentence": fault.text, "reason": fault.reason}

@@ -59,7 +59,7 @@ class Desk:
     searches: int = 0
 
     def search_knowledge(self, query: str) -> str:
-        """Search the documents. Returns passages: source id, the quote that fits best, a score from 0 to 1, the text."""
+        """Search the documents. Returns passages: source id, best quote, score from 0 to 1, text."""
         found = self.knowledge.search(query, limit=self.passages)
         self.searches += 1
         passages = []

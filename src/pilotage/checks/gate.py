@@ -40,6 +40,7 @@ class Evidence:
     findings: list[Finding] = field(default_factory=list)
     verdicts: list[Verdict] | None = None
     answer: Explanation | None = None
+    answered_by: str = ""
     faults: list[Fault] = field(default_factory=list)
     results: dict[str, BaseModel] = field(default_factory=dict)
 
@@ -111,7 +112,7 @@ class Gate:
             if not self.evidence.supported:
                 self._end(Ended("unanswered", f"{self.agent} found no claim supported by its source"))
         elif isinstance(result, Explanation):
-            self.evidence.answer = result
+            self.evidence.answer, self.evidence.answered_by = result, self.agent
             if not result.answer.strip():
                 self._end(Ended("unanswered", f"{self.agent} found no answer in the evidence"))
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from pilotage.checks.verbatim import normalise
 from pilotage.errors import ConfigError
-from pilotage.run import Result, Runner
+from pilotage.outcome import Result
+from pilotage.run import Runner
 from pilotage.settings import Settings
 
 GOLDEN = "tests/evals/golden.jsonl"

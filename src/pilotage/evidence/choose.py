@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from pilotage.evidence.knowledge import Hit
+from pilotage.evidence.quotes import BUDGET
+from pilotage.evidence.weights import ANSWERABLE
 
-ANSWERABLE = 0.5  # the best score below which the evidence does not say
 QUOTES = 2
-CHARACTERS = 450
 
 
 def choose(hits: Sequence[Hit]) -> list[Hit]:
-    """At most QUOTES hits of at most CHARACTERS together; [] when the best score is under ANSWERABLE."""
-    if not hits or hits[0].score < ANSWERABLE:
+    """The hits worth most together, at most two and BUDGET characters; [] when the best is under ANSWERABLE."""
+    if max((hit.score for hit in hits), default=0.0) < ANSWERABLE:
         return []
-    chosen: list[Hit] = []
-    for hit in hits:
-        if len(chosen) < QUOTES and sum(len(c.quote) for c in chosen) + len(hit.quote) <= CHARACTERS:
-            chosen.append(hit)
-    return chosen
+    fitting = [
+        group
+        for size in range(1, QUOTES + 1)
+        for group in combinations(hits, size)
+        if sum(len(hit.quote) for hit in group) <= BUDGET
+    ]
+    best = max(fitting, key=lambda group: sum(hit.score for hit in group), default=())
+    return sorted(best, key=lambda hit: -hit.score)

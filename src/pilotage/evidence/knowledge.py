@@ -16,10 +16,10 @@ from pilotage.evidence import vectorize
 from pilotage.evidence.embedder import Embedder
 from pilotage.evidence.index import Index
 from pilotage.evidence.passages import Passage
-from pilotage.evidence.quotes import Quote, quotes
-from pilotage.evidence.ranking import Candidate, Question, content_words, prepare, rarity, scores
+from pilotage.evidence.quotes import quotes
+from pilotage.evidence.ranking import Candidate, Question, Words, content_words, rarity, scores
 from pilotage.evidence.sync import check_folder, sync
-from pilotage.evidence.terms import Stems
+from pilotage.evidence.terms import Stems, terms
 from pilotage.evidence.vectors import Vectors
 
 Progress = Callable[[str, int, int], None]
@@ -27,7 +27,9 @@ Progress = Callable[[str, int, int], None]
 PASSAGES = 40  # taken from the full-text search
 NEAREST = 40  # sentences taken from the vector search
 SMALL = 3000  # sentences without a vector that are embedded before `open` returns
-COMMON = 0.2  # a word in more than this share of a large folder's passages is left out when rarer ones are there
+COMMON, LARGE = 0.05, 5000  # in a folder of more than LARGE passages, a word in more than this share of them is
+# left out of the full-text query when rarer ones are there: it would cost the most and find the least
+REMEMBERED = 5000  # passages whose stems are kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Knowledge:
         self._index, self._embedder = index, embedder
         self._lock, self._stems = threading.Lock(), Stems()
         self._vectors, self._seen = Vectors.empty(), (0, 0)
+        self._words: dict[int, Words] = {}
 
     @classmethod
     def open(cls, folder: Path, index: Path, *, progress: Progress | None = None) -> Knowledge:
@@ -77,12 +80,16 @@ class Knowledge:
 
     def search(self, question: str, limit: int = 8) -> Found:
         """The best quotes for a question, at most `limit`, and notes on how they were found."""
+        asked, candidates, notes = self.gather(question)
+        best = quotes(candidates, scores(asked, candidates), limit)
+        return Found([Hit(candidates[quote.candidate].passage, quote.text, quote.score) for quote in best], notes)
+
+    def gather(self, question: str) -> tuple[Question, list[Candidate], list[str]]:
+        """What ranking sees: the question, the passages that may answer, and notes. For `search` and for fitting."""
         with self._lock:
-            asked, notes = self._ask(question)
-            candidates = self._candidates(asked, question)
-            ranked = scores(asked, candidates)
-            best: list[Quote] = quotes(candidates, ranked, limit)
-            return Found([Hit(candidates[q.candidate].passage, q.text, q.score) for q in best], notes)
+            words = content_words(question)
+            asked, notes = self._ask(question, words)
+            return asked, self._candidates(asked, words), notes
 
     def passage(self, source: str) -> Passage | None:
         """The passage of that name, as it was read; None when there is none."""
@@ -105,10 +112,10 @@ class Knowledge:
             self._index.close()
             self._stems.close()
 
-    def _ask(self, text: str) -> tuple[Question, list[str]]:
-        words = content_words(text)
-        passages = self._index.state()[3]
-        weights = {stem: rarity(passages, self._index.frequency(stem)) for stem in dict.fromkeys(self._stems.of(words))}
+    def _ask(self, text: str, words: list[str]) -> tuple[Question, list[str]]:
+        version, embedded, total, passages = self._index.state()
+        stems = dict.fromkeys(self._stems.of(words))
+        weights = {stem: rarity(passages, self._index.frequency(stem)) for stem in stems}
         notes: list[str] = []
         vector = None
         if self._embedder is None:
@@ -119,7 +126,6 @@ class Knowledge:
             self._map()
             if len(self._vectors):
                 vector = self._embedder.embed([text])[0]
-            version, embedded, total, _ = self._index.state()
             if version != embedded and total > len(self._vectors):
                 without = total - len(self._vectors)
                 notes.append(f"{without:,} of {total:,} sentences have no vector yet: full text for those")
@@ -136,8 +142,8 @@ class Knowledge:
             self._vectors = Vectors.open(path) or Vectors.empty()
             self._seen = (stat.st_ino, stat.st_mtime_ns)
 
-    def _candidates(self, asked: Question, text: str) -> list[Candidate]:
-        words = content_words(text)
+    def _candidates(self, asked: Question, words: list[str]) -> list[Candidate]:
+        words = self._rare(asked, words)
         found = dict(self._index.matching(words, PASSAGES)) if words else {}
         if asked.vector is not None:
             near = self._vectors.nearest(asked.vector, NEAREST)
@@ -146,12 +152,30 @@ class Knowledge:
                 if number in homes:
                     found.setdefault(homes[number], 0.0)
         passages, spans = self._index.passages(list(found)), self._index.spans(list(found))
-        made = [Candidate(passages[key], spans[key], score) for key, score in found.items() if key in passages]
-        for candidate in made:
-            prepare(candidate, self._stems)
-            if asked.vector is not None:
-                candidate.rows = self._vectors.of(number for number, _, _ in candidate.spans)[0]
+        made = []
+        for key, bm25 in found.items():
+            if key in passages:
+                rows = None if asked.vector is None else self._vectors.of(number for number, _, _ in spans[key])
+                made.append(Candidate(passages[key], spans[key], self._stemmed(key, passages[key], spans[key]), bm25, rows))
         return made
+
+    def _rare(self, asked: Question, words: list[str]) -> list[str]:
+        passages = self._index.state()[3]
+        bound = rarity(passages, int(passages * COMMON))
+        if passages <= LARGE or all(weight < bound for weight in asked.weights.values()):
+            return words
+        return [word for word, stem in zip(words, self._stems.of(words), strict=True) if asked.weights[stem] >= bound]
+
+    def _stemmed(self, key: int, passage: Passage, spans: list[tuple[int, int, int]]) -> Words:
+        words = self._words.get(key)
+        if words is None:
+            if len(self._words) >= REMEMBERED:
+                self._words.clear()
+            texts = [passage.text[start:stop] for _, start, stop in spans]
+            sentences = [frozenset(self._stems.of(terms(text))) for text in texts]
+            name = frozenset(self._stems.of(terms(f"{passage.title} {passage.heading}")))
+            words = self._words[key] = Words(sentences, name)
+        return words
 
 
 def _embedder(index: Index) -> tuple[Embedder | None, str]:

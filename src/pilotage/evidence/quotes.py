@@ -1,32 +1,69 @@
-"""From scored sentences to quotes: one to three whole neighbouring sentences that together are worth most."""
+"""From scored sentences to quotes: one to three whole neighbouring sentences.
+
+The two quotes that together are worth most within BUDGET characters come as they are, so that a reader who may quote
+two gets the best pair; after them the single sentences that are left.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pilotage.evidence.ranking import Candidate, Floats
 
+BUDGET = 450  # characters of two quotes together
+SENTENCES = 3  # in one quote
+_CONSIDERED = 60  # quotes compared in pairs
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A stretch of a candidate's passage."""
+    """Sentences `first` to `last` of a candidate's passage, verbatim."""
 
     candidate: int
+    first: int
+    last: int
     text: str
     score: float
 
+    def overlaps(self, other: Quote) -> bool:
+        same = self.candidate == other.candidate
+        return self.text == other.text or (same and self.first <= other.last and other.first <= self.last)
+
 
 def quotes(candidates: list[Candidate], scores: list[Floats], limit: int) -> list[Quote]:
-    """The best quotes, at most `limit`, best first."""
-    found = []
-    seen: set[str] = set()
+    """The best quotes, at most `limit`, best first; none overlaps another."""
+    every = sorted(_windows(candidates, scores), key=lambda quote: (-quote.score, len(quote.text)))
+    chosen = best_pair(every[:_CONSIDERED])
+    for quote in every:
+        if len(chosen) < limit and quote.first == quote.last and not any(map(quote.overlaps, chosen)):
+            chosen.append(quote)
+    return sorted(chosen, key=lambda quote: -quote.score)[:limit]
+
+
+def best_pair(found: list[Quote]) -> list[Quote]:
+    """The one or two quotes that are worth most within BUDGET; `found` is best first."""
+    best, worth = found[:1], found[0].score if found else 0.0
+    for number, one in enumerate(found):
+        if one.score * 2 <= worth:
+            break
+        for other in found[number + 1 :]:
+            if one.score + other.score <= worth:
+                break
+            if len(one.text) + len(other.text) <= BUDGET and not one.overlaps(other):
+                best, worth = [one, other], one.score + other.score
+    return best
+
+
+def _windows(candidates: list[Candidate], scores: list[Floats]) -> Iterator[Quote]:
+    floor = max((float(part.max()) for part in scores if len(part)), default=0.0) / 1000
     for number, candidate in enumerate(candidates):
-        for score, (_, start, stop) in zip(scores[number], candidate.spans, strict=True):
-            found.append(Quote(number, candidate.passage.text[start:stop], float(score)))
-    found.sort(key=lambda quote: (-quote.score, quote.candidate))
-    distinct = []
-    for quote in found:
-        if quote.text not in seen:
-            seen.add(quote.text)
-            distinct.append(quote)
-    return distinct[:limit]
+        text, spans = candidate.passage.text, candidate.spans
+        for first, (_, start, _) in enumerate(spans):
+            if scores[number][first] < floor:
+                continue
+            for last in range(first, min(first + SENTENCES, len(spans))):
+                stop = spans[last][2]
+                if last > first and (stop - start > BUDGET or scores[number][last] < floor):
+                    break
+                yield Quote(number, first, last, text[start:stop], float(scores[number][first : last + 1].sum()))

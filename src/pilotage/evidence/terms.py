@@ -31,6 +31,7 @@ _FOREIGN = re.compile(f"[{_PAIRS}{_TRIPLES}{_FOURS}]")
 _VOWEL_SIGNS = re.compile("[\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]")
 _ARABIC = str.maketrans("أإآىة", "ااايه")
 _LINK = re.compile(r"\]\((?:[^()\s]|\([^()\s]*\))*\)|https?://\S+")
+_DOTTED = re.compile(r"\b(?:[A-Z]\.){2,}")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 
@@ -41,8 +42,9 @@ def is_foreign(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Text without link targets, addresses and the commas inside numbers."""
-    return _GROUPED.sub("", _LINK.sub(" ", text))
+    """Text without link targets, addresses, the commas inside numbers and the dots inside `U.N.`"""
+    text = _DOTTED.sub(lambda found: found.group().replace(".", ""), _LINK.sub(" ", text))
+    return _GROUPED.sub("", text)
 
 
 def terms(text: str) -> list[str]:

@@ -71,15 +71,14 @@ class Vectors:
         best = np.lexsort((self.ids[chosen], -cosines))[:count] if len(chosen) <= RESCORED else _top(cosines, count)
         return [int(number) for number in self.ids[chosen[best]]]
 
-    def of(self, ids: Iterable[int]) -> tuple[Floats, NDArray[np.bool_]]:
-        """The rows of these sentences (zeros where there is none yet) and which of them are there."""
+    def of(self, ids: Iterable[int]) -> Floats:
+        """The rows of these sentences; zeros where there is none."""
         wanted = np.fromiter(ids, dtype=np.int64)
-        if not len(self) or not len(wanted):
-            return np.zeros((len(wanted), SIZE), np.float32), np.zeros(len(wanted), np.bool_)
+        if not len(self):
+            return np.zeros((len(wanted), SIZE), np.float32)
         places = np.minimum(np.searchsorted(self.ids, wanted), len(self) - 1)
-        there = self.ids[places] == wanted
-        rows = np.where(there[:, None], self.rows[places], np.float32(0))
-        return rows.astype(np.float32, copy=False), there
+        there = (self.ids[places] == wanted)[:, None]
+        return np.where(there, self.rows[places], np.float32(0))
 
 
 def signs_of(rows: Floats) -> NDArray[np.uint64]:

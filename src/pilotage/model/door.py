@@ -111,7 +111,7 @@ def _subclass(base: Any) -> type[BaseLLM]:
     if base in _subclasses:
         return _subclasses[base]
 
-    class Guarded(base):
+    class Guarded(base):  # type: ignore[misc]
         _door: Any = PrivateAttr(default=None)
 
         def call(
@@ -232,7 +232,10 @@ def _wait(state: RetryCallState) -> float:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and its causes, each once: such chains can be circles."""
     link: BaseException | None = error
-    while link is not None:
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
         yield link
         link = link.__cause__ or link.__context__

@@ -113,7 +113,7 @@ def _summary(event: Event) -> dict[str, Any]:
         return {"question": event.content["question"], "model": event.facts["model"]}
     if event.kind == "run_ended":
         wanted = ("outcome", "seconds", "tokens", "usd")
-        return {name: event.facts[name] for name in wanted} | {"seal": event.hash}
+        return {name: event.facts.get(name) for name in wanted} | {"seal": event.hash}
     return {}
 
 

@@ -1,0 +1,120 @@
+"""How a run ends: its outcome, its result, and the decision behind each sentence of the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilotage import errors
+from pilotage.checks.citations import split_answer
+from pilotage.checks.gate import UNANSWERED
+from pilotage.checks.results import Explanation
+from pilotage.errors import PilotageError, StoreError
+from pilotage.guard.limits import Ended
+
+if TYPE_CHECKING:
+    from pilotage.crew import Kit
+
+EXIT_CODES = {
+    "accepted": errors.EXIT_OK,
+    "unanswered": errors.EXIT_OK,
+    "rejected": errors.EXIT_REJECTED,
+    "limited": errors.EXIT_LIMITED,
+    "failed": errors.EXIT_FAILED,
+    "interrupted": errors.EXIT_INTERRUPTED,
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run; `as_json` is result.json. `usd` is None when a price is unknown."""
+
+    run: str
+    question: str
+    outcome: str
+    reason: str
+    hint: str
+    answer: str | None
+    citations: list[dict[str, Any]]
+    unsupported: list[dict[str, str]]
+    seconds: float
+    tokens: int
+    usd: float | None
+    seal: str
+    exit_code: int
+    parent: str | None = None
+    folder: Path | None = None
+    findings: list[dict[str, str]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        names = (
+            "run", "question", "outcome", "reason", "answer", "citations", "unsupported",
+            "seconds", "tokens", "usd", "parent", "seal",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}
+
+
+def conclude(kit: Kit, error: BaseException | None) -> Ended:
+    """The outcome, from what ended the run, what CrewAI raised, or the answer that passed its checks."""
+    if kit.meter.ended is not None:
+        return kit.meter.ended
+    if isinstance(error, TimeoutError):  # CrewAI's own max_execution_time was a moment faster than ours
+        return kit.meter.end(Ended("limited", str(error), "raise max_execution_time in config/agents.yaml"))
+    if isinstance(error, PilotageError):
+        return kit.meter.end(Ended("failed", str(error), error.hint, error.exit_code))
+    if error is not None:
+        text = kit.journal.redactor.text(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        return kit.meter.end(Ended("failed", f"The crew failed: {text}", "see `pilotage show last`"))
+    if kit.evidence.answer is None:
+        return kit.meter.end(Ended("failed", "The crew ended without an answer", "see `pilotage show last`"))
+    return kit.meter.end(Ended("accepted", "every sentence is cited and every quote stands in its source"))
+
+
+def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
+    """Record the decisions and the end of the run, and write its files. What it returns holds no secret either."""
+    from pilotage.report import write_files
+
+    journal, meter, evidence, clean = kit.journal, kit.meter, kit.evidence, kit.journal.redactor
+    answer = evidence.answer if ended.outcome == "accepted" else None
+    citations = [
+        {"n": c.n, "source": c.source, "quote": c.quote, "where": kit.desk.where.get(c.source, "")}
+        for c in (answer.citations if answer else [])
+    ]
+    decisions = decide_sentences(kit, answer) if answer else []
+    text = clean.text(answer.answer) if answer else UNANSWERED if ended.outcome == "unanswered" else None
+    usd = None if meter.unpriced else round(meter.usd, 9)
+    seconds = round(meter.seconds, 3)
+    event = journal.append(
+        "run_ended", {"reason": ended.reason, "answer": text or "", "citations": citations},
+        outcome=ended.outcome, seconds=seconds, tokens=meter.tokens, usd=usd,
+        model_calls=meter.model_calls, tool_calls=meter.tool_calls,
+    )  # fmt: skip
+    result = Result(
+        run=journal.run, question=clean.text(kit.question), outcome=ended.outcome, reason=clean.text(ended.reason),
+        hint=ended.hint, answer=text, citations=clean.tree(citations),
+        unsupported=clean.tree([{"sentence": f.text, "reason": f.reason} for f in evidence.faults]),
+        seconds=seconds, tokens=meter.tokens, usd=usd, seal=event.hash,
+        exit_code=EXIT_CODES[ended.outcome] if ended.exit_code is None else ended.exit_code, folder=folder,
+        findings=clean.tree([f.model_dump() for f in evidence.findings]),
+    )  # fmt: skip
+    if folder:
+        try:
+            write_files(result, decisions, folder)
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be written: {error.strerror}", hint="make runs/ writable") from None
+    return result
+
+
+def decide_sentences(kit: Kit, answer: Explanation) -> list[dict[str, Any]]:
+    """One decision event for each sentence of the answer; returns them with their event numbers."""
+    by_number = {c.n: c for c in answer.citations}
+    reasons = {(v.source, v.quote): v.reason for v in kit.evidence.verdicts or []}
+    decisions = []
+    for sentence in split_answer(answer.answer, by_number):
+        cited = [by_number[n] for n in sentence.cites]
+        because = [c.model_dump() | {"verdict": reasons.get((c.source, c.quote), "")} for c in cited]
+        content = {"text": sentence.text, "reason": "cited, checked word for word", "because": because}
+        event = kit.journal.append("decision", content, who=kit.evidence.answered_by, what="said")
+        decisions.append({"event": event.seq, "sentence": event.content["text"], "cites": list(sentence.cites)})
+    return decisions

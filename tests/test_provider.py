@@ -1,0 +1,138 @@
+"""The real provider path: CrewAI's OpenAI class, the door around it, a loopback server at the other end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pilotage.outcome import Result
+from pilotage.record.journal import read_events
+from pilotage.record.store import open_store
+from pilotage.run import run_crew
+from pilotage.settings import Settings
+from tests.support.server import COMPLETION_TOKENS, PROMPT_TOKENS, Server, good_over_http, serve
+
+Load = Callable[..., Settings]
+QUESTION = "How many requests can one fault make when retries are nested?"
+KEY = "sk-test-0123456789abcdefghij"
+
+
+def ask(load: Load, server: Server, **overrides: Any) -> Result:
+    settings = load(model__name="openai/local-model", model__base_url=server.url, **overrides)
+    return run_crew(QUESTION, settings=settings)
+
+
+def test_a_good_model_is_accepted_with_the_right_citation(load: Load) -> None:
+    with serve(good_over_http) as server:
+        result = ask(load, server)
+    assert result.outcome == "accepted", (result.reason, result.unsupported)
+    assert [c["source"].split("#")[0] for c in result.citations] == ["retries.md"]
+    assert "27 requests" in result.citations[0]["quote"]
+    assert result.tokens == len(server.requests) * (PROMPT_TOKENS + COMPLETION_TOKENS)
+    assert len(server.requests) == 5
+    assert result.usd is None, "a model that nobody prices is unpriced, not free"
+
+
+def test_a_known_model_is_priced(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with serve(good_over_http) as server:
+        settings = load(model__name="openai/gpt-4o-mini", model__base_url=server.url)
+        result = run_crew(QUESTION, settings=settings)
+    assert result.usd == pytest.approx(5 * (PROMPT_TOKENS * 0.15e-6 + COMPLETION_TOKENS * 0.6e-6))
+
+
+def test_the_key_is_nowhere_in_what_a_run_leaves(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with serve(lambda _request: 401) as server:
+        settings = load(model__name="openai/gpt-4o-mini", model__base_url=server.url)
+        result = run_crew(f"Is {KEY} a good key?", settings=settings)
+    left = b"".join(path.read_bytes() for path in settings.runs.rglob("*") if path.is_file())
+    assert KEY.encode() not in left
+    assert result.outcome == "failed"
+
+
+@pytest.mark.parametrize(("status", "requests"), [(401, 1), (404, 1), (400, 1), (429, 3), (500, 3), (503, 3)])
+def test_a_fault_is_retried_only_when_that_can_help(load: Load, status: int, requests: int) -> None:
+    with serve(lambda _request: status) as server:
+        result = ask(load, server)
+    assert result.outcome == "failed", result.reason
+    assert result.exit_code == 4
+    assert str(status) in result.reason
+    assert len(server.requests) == requests
+    assert result.hint
+
+
+def test_a_passing_fault_costs_one_more_request(load: Load) -> None:
+    faults = [429, 503]
+
+    def play(request: dict[str, Any]) -> Any:
+        return faults.pop() if faults else good_over_http(request)
+
+    with serve(play) as server:
+        result = ask(load, server)
+    assert result.outcome == "accepted", result.reason
+    assert len(server.requests) == 7
+
+
+def test_an_unreachable_provider_fails_with_its_address_named(load: Load) -> None:
+    with serve(good_over_http) as server:
+        pass
+    result = ask(load, server, limits__retries=1)
+    assert result.outcome == "failed"
+    assert "cannot be reached" in result.reason
+    assert "base_url" in result.hint
+
+
+def test_a_hung_model_ends_with_its_call_cap(load: Load) -> None:
+    with serve(lambda _request: 8.0) as server:
+        began = time.monotonic()
+        result = ask(load, server, limits__call_seconds=1, limits__retries=0)
+    assert result.outcome == "failed"
+    assert "limits.call_seconds" in result.hint
+    assert time.monotonic() - began < 5
+
+
+def test_a_hung_model_ends_with_the_run(load: Load) -> None:
+    with serve(lambda _request: 8.0) as server:
+        result = ask(load, server, limits__seconds=2)
+    assert result.outcome == "limited"
+    assert result.exit_code == 3
+    assert result.seconds < 3
+    assert len(server.requests) == 1
+
+
+def test_a_hung_model_ends_with_its_agents_time(load: Load) -> None:
+    with serve(lambda _request: 8.0) as server:
+        result = ask(load, server, agents__researcher__max_execution_time=1)
+    assert result.outcome == "limited", result.reason
+    assert "researcher.max_execution_time" in result.reason
+    assert result.seconds < 2
+
+
+def test_the_cap_on_model_calls_holds(load: Load) -> None:
+    with serve(good_over_http) as server:
+        result = ask(load, server, limits__model_calls=3)
+    assert result.outcome == "limited"
+    assert "limits.model_calls" in result.reason
+    assert len(server.requests) == 3
+
+
+def test_the_cap_on_tokens_holds(load: Load) -> None:
+    with serve(good_over_http) as server:
+        result = ask(load, server, limits__tokens=700)
+    assert result.outcome == "limited"
+    assert "limits.tokens" in result.reason
+    assert len(server.requests) == 2
+
+
+def test_every_call_is_in_the_journal_with_request_and_answer(load: Load) -> None:
+    with serve(good_over_http) as server:
+        settings = load(model__name="openai/local-model", model__base_url=server.url)
+        result = run_crew(QUESTION, settings=settings)
+    calls = [e for e in read_events(open_store(settings.store), result.run) if e.kind == "model_call"]
+    assert [c.facts["agent"] for c in calls] == ["researcher"] * 2 + ["verifier"] * 2 + ["explainer"]
+    assert all(QUESTION in str(c.content["request"]) and c.content["answer"] for c in calls)
+    assert {c.facts["usd"] for c in calls} == {"unpriced"}
