@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,7 @@ class Kit:
             kind = result_type(spec.output_pydantic, name)
             gate = Gate(
                 name, spec.agent, kind, spec.checks, self.evidence, self.meter, self.journal,
-                rounds=self.settings.engine.checks.feedback_rounds,
+                rounds=self.settings.engine.checks.feedback_rounds, search=self._search_for(spec.agent),
             )  # fmt: skip
             self._tasks[name] = Task(
                 name=name, description=spec.description, expected_output=spec.expected_output,
@@ -83,6 +84,13 @@ class Kit:
                 **more,
             )  # fmt: skip
         return self._tasks[name]
+
+    def _search_for(self, agent: str) -> Callable[[], str] | None:
+        """The agent's own search tool, asked the question itself; None when the agent may not search."""
+        if "search_knowledge" not in self.settings.agents[agent].tools:
+            return None
+        search = tools.guarded("search_knowledge", self.desk.search_knowledge, agent, self.meter, self.journal)
+        return lambda: search(query=self.question)
 
     def model(self, agent: str) -> BaseLLM:
         """A model object of this agent's own, behind the door."""

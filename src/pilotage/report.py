@@ -62,12 +62,13 @@ def money(usd: float | None) -> str:
 def print_result(result: Result, out: TextIO | None = None, err: TextIO | None = None) -> None:
     """The answer with its sources on stdout, the hint on stderr, the outcome as the last line on stdout."""
     out, err = out or sys.stdout, err or sys.stderr
+    print(file=err, flush=True)
     if result.answer:
         print(result.answer, file=out)
-    for c in result.citations:
-        print(f"\n[{c['n']}] {c['where']}\n    {c['source']}", file=out, end="")
     if result.citations:
         print(file=out)
+    for c in result.citations:
+        print(f"[{c['n']}] {c['where']} ({c['source']})", file=out)
     for fault in result.unsupported:
         print(f"did not hold: {fault['reason']}: {fault['sentence'][:200]}", file=out)
     out.flush()

@@ -76,7 +76,7 @@ class Runner:
 
         meter = Meter(self.settings.engine.limits, journal)  # the clock starts here, with CrewAI imported
         desk = tools.Desk(self.knowledge, self.settings.engine.evidence.passages)
-        evidence = Evidence(desk.sources)
+        evidence = Evidence(desk.sources, searches=lambda: desk.searches)
         kit = Kit(self.settings, question, desk, evidence, self.known_tools, meter, journal)
         return kit, build_crew(kit)
 

@@ -5,12 +5,13 @@
     fails, no rounds left  -> the run ends: rejected (or limited, when all there is is a bare thought or action)
     nothing found          -> the run ends: unanswered
 
-CrewAI drops a task's context when a guardrail fails, so the feedback carries the evidence again.
+CrewAI drops a task's context when a guardrail fails, so the feedback carries the evidence again; when the agent has
+searched nothing, the gate searches for it, so that there is evidence to carry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,7 @@ class Evidence:
     answered_by: str = ""
     faults: list[Fault] = field(default_factory=list)
     results: dict[str, BaseModel] = field(default_factory=dict)
+    searches: Callable[[], int] = lambda: 0  # how many searches this run has made
 
     @property
     def supported(self) -> list[tuple[str, str]] | None:
@@ -57,9 +59,11 @@ class Gate:
     def __init__(
         self, task: str, agent: str, kind: type[BaseModel], checks: Sequence[str],
         evidence: Evidence, meter: Meter, journal: Journal, rounds: int,
+        search: Callable[[], object] | None = None,
     ) -> None:  # fmt: skip
         self.task, self.agent, self.kind, self.checks = task, agent, kind, checks
         self.evidence, self.meter, self.journal, self.rounds = evidence, meter, journal, rounds
+        self.search = search
 
     def __call__(self, raw: str) -> tuple[bool, str]:
         try:
@@ -80,7 +84,7 @@ class Gate:
     def _run(self, check: str, result: Any) -> list[Fault]:
         sources = self.evidence.sources
         if check == "findings" and isinstance(result, Findings):
-            if not sources and not result.findings:
+            if not sources and not self.evidence.searches():
                 return [Fault("", "nothing was searched: call search_knowledge before you return")]
             return check_findings(result.findings, sources)
         if check == "verdicts" and isinstance(result, Verdicts):
@@ -127,6 +131,8 @@ class Gate:
             first = faults[0]
             shown = f"“{first.text[:160]}”: " if first.text else ""
             self._end(Ended("rejected", f"{self.task}: {shown}{first.reason}"))
+        if self.search and not self.evidence.sources:
+            self.search()
         self.rounds -= 1
         self.meter.new_round(self.agent)
         return False, self._feedback(faults)

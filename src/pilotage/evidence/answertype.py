@@ -17,10 +17,11 @@ _DATE = re.compile(
     r"\d+|centur(?:y|ies)|January|February|March|April|\bMay\b|June|July|August|September|October|November|December"
 )
 _NUMBER = re.compile(r"\d[\d,.]*")
-_NUMERALS = frozenset(
-    "one two three four five six seven eight nine ten eleven twelve hundred thousand million billion half third quarter "
-    "dozen twice once several first second".split()
+_COUNTING = (
+    "one two three four five six seven eight nine ten eleven twelve hundred thousand million billion half third "
+    "quarter dozen twice once several first second"
 )
+_NUMERALS = frozenset(_COUNTING.split())
 _WORD = re.compile(r"\w[\w’'-]*")
 
 

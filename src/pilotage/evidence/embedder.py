@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -84,6 +85,8 @@ class Embedder:
     @property
     def tokenizer(self) -> Tokenizer:
         if self._tokenizer is None:
+            # Otherwise tokenizers prints a warning when the process forks later on.
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
             from tokenizers import Tokenizer
 
             self._tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
@@ -141,4 +144,3 @@ class Embedder:
         weights = mask[:, :, None].astype(np.float32)
         means = (states * weights).sum(axis=1) / weights.sum(axis=1)
         return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)
-

@@ -11,10 +11,11 @@ from pilotage.evidence.documents import Block
 from pilotage.evidence.sentences import Kind
 
 _DROP = ["script", "style", "noscript", "template", "svg", "nav", "footer", "aside", "form", "button", "iframe", "head"]
-_BLOCKS = frozenset(
-    "address article blockquote body dd details div dl dt fieldset figcaption figure h1 h2 h3 h4 h5 h6 header hr html li "
-    "main ol p pre section summary table tbody td tfoot th thead tr ul".split()
+_NAMES = (
+    "address article blockquote body dd details div dl dt fieldset figcaption figure h1 h2 h3 h4 h5 h6 header hr html "
+    "li main ol p pre section summary table tbody td tfoot th thead tr ul"
 )
+_BLOCKS = frozenset(_NAMES.split())
 
 
 def extract(markup: str) -> tuple[str, str, list[Block]]:

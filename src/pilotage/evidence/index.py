@@ -79,8 +79,7 @@ class Index:
             self.db.execute("insert or ignore into folder(path) values(?)", (str(self.folder),))
             key = int(self.db.execute("select id from folder where path = ?", (str(self.folder),)).fetchone()[0])
             self.db.execute(
-                f"create virtual table if not exists words_{key} using fts5(name, body, "
-                f'tokenize="{TOKENIZER}")'
+                f'create virtual table if not exists words_{key} using fts5(name, body, tokenize="{TOKENIZER}")'
             )
         return key
 
@@ -143,7 +142,8 @@ class Index:
         """For each passage its sentences in order: id, start, stop."""
         found: dict[int, list[tuple[int, int, int]]] = {number: [] for number in ids}
         rows = self.db.execute(
-            f"select passage, id, start, stop from sentence where passage in ({','.join('?' * len(ids))}) order by id", ids
+            f"select passage, id, start, stop from sentence where passage in ({','.join('?' * len(ids))}) order by id",
+            ids,
         )
         for passage, number, start, stop in rows:
             found[passage].append((number, start, stop))

@@ -29,6 +29,7 @@ NEAREST = 40  # sentences taken from the vector search
 SMALL = 3000  # sentences without a vector that are embedded before `open` returns
 COMMON, LARGE = 0.05, 5000  # in a folder of more than LARGE passages, a word in more than this share of them is
 # left out of the full-text query when rarer ones are there: it would cost the most and find the least
+LOOKED_UP = 64  # words of a question: a longer one is a document
 REMEMBERED = 5000  # passages whose stems are kept in memory
 
 
@@ -155,16 +156,18 @@ class Knowledge:
         made = []
         for key, bm25 in found.items():
             if key in passages:
-                rows = None if asked.vector is None else self._vectors.of(number for number, _, _ in spans[key])
-                made.append(Candidate(passages[key], spans[key], self._stemmed(key, passages[key], spans[key]), bm25, rows))
+                passage, span = passages[key], spans[key]
+                rows = None if asked.vector is None else self._vectors.of(number for number, _, _ in span)
+                made.append(Candidate(passage, span, self._stemmed(key, passage, span), bm25, rows))
         return made
 
     def _rare(self, asked: Question, words: list[str]) -> list[str]:
+        """The words to look up: the rarest, and in a large folder not the common ones when there are others."""
+        weights = dict(zip(words, (asked.weights[stem] for stem in self._stems.of(words)), strict=True))
+        rarest = sorted(words, key=lambda word: -weights[word])[:LOOKED_UP]
         passages = self._index.state()[3]
-        bound = rarity(passages, int(passages * COMMON))
-        if passages <= LARGE or all(weight < bound for weight in asked.weights.values()):
-            return words
-        return [word for word, stem in zip(words, self._stems.of(words), strict=True) if asked.weights[stem] >= bound]
+        bound = rarity(passages, int(passages * COMMON)) if passages > LARGE else 0.0
+        return [word for word in rarest if weights[word] >= bound] or rarest
 
     def _stemmed(self, key: int, passage: Passage, spans: list[tuple[int, int, int]]) -> Words:
         words = self._words.get(key)

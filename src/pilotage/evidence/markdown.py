@@ -10,6 +10,8 @@ import re
 from pilotage.evidence.documents import Block
 from pilotage.evidence.sentences import Kind
 
+LEAD = 400  # characters of a paragraph that announces a list
+
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _RULE = re.compile(r" {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$")
@@ -127,9 +129,13 @@ def _with_lead(blocks: list[Block], text: str) -> list[Block]:
     joined: list[Block] = []
     for block in blocks:
         last = joined[-1] if joined else None
-        announced = last and last.kind == "prose" and block.kind != "prose" and last.heading == block.heading
-        if last and announced and text[last.start : last.stop].rstrip("*_ ").endswith(":") and last.stop - last.start < 400:
+        if last and block.kind != "prose" and last.heading == block.heading and _announces(last, text):
             joined[-1] = Block(block.kind, block.heading, last.start, block.stop)
         else:
             joined.append(block)
     return joined
+
+
+def _announces(block: Block, text: str) -> bool:
+    short = block.kind == "prose" and block.stop - block.start < LEAD
+    return short and text[block.start : block.stop].rstrip("*_ ").endswith(":")

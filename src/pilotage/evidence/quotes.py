@@ -13,6 +13,8 @@ from pilotage.evidence.ranking import Candidate, Floats
 
 BUDGET = 450  # characters of two quotes together
 SENTENCES = 3  # in one quote
+WORTH = 0.001  # of the best sentence's score: a sentence that has less is not quoted
+_TIE = 1e-9
 _CONSIDERED = 60  # quotes compared in pairs
 
 
@@ -48,7 +50,7 @@ def best_pair(found: list[Quote]) -> list[Quote]:
         if one.score * 2 <= worth:
             break
         for other in found[number + 1 :]:
-            if one.score + other.score <= worth:
+            if one.score + other.score <= worth + _TIE:
                 break
             if len(one.text) + len(other.text) <= BUDGET and not one.overlaps(other):
                 best, worth = [one, other], one.score + other.score
@@ -56,7 +58,7 @@ def best_pair(found: list[Quote]) -> list[Quote]:
 
 
 def _windows(candidates: list[Candidate], scores: list[Floats]) -> Iterator[Quote]:
-    floor = max((float(part.max()) for part in scores if len(part)), default=0.0) / 1000
+    floor = max((float(part.max()) for part in scores if len(part)), default=0.0) * WORTH
     for number, candidate in enumerate(candidates):
         text, spans = candidate.passage.text, candidate.spans
         for first, (_, start, _) in enumerate(spans):

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotage.evidence.answertype import answer_type, offers, words_of
+from pilotage.evidence.functionwords import content
 from pilotage.evidence.passages import Passage
-from pilotage.evidence.terms import STOP, terms
-from pilotage.evidence.weights import LEXICAL, WITH_VECTORS, Weights
+from pilotage.evidence.terms import STOP, is_foreign, terms
+from pilotage.evidence.weights import GROUPS, LEXICAL, WITH_VECTORS, Weights
 
 Floats = NDArray[np.float64]
 
@@ -62,6 +63,8 @@ class Question:
 
 def content_words(text: str) -> list[str]:
     """The words of a question that carry meaning, each once."""
+    if is_foreign(text):
+        text = content(text)
     return [word for word in dict.fromkeys(terms(text)) if word not in STOP]
 
 
@@ -94,11 +97,16 @@ def scores(question: Question, candidates: list[Candidate]) -> list[Floats]:
     table = features(question, candidates)
     if not len(table) or not question.weights:
         return [np.zeros(len(candidate.spans)) for candidate in candidates]
-    weights = LEXICAL if question.vector is None else WITH_VECTORS
+    if question.vector is not None:
+        return chances(table, candidates, WITH_VECTORS)
+    return chances(table, candidates, GROUPS if is_foreign(question.text) else LEXICAL)
+
+
+def chances(table: Floats, candidates: list[Candidate], weights: Weights) -> list[Floats]:
+    """`scores` from the table of features."""
     shares = spread(table, weights)
-    chances = shares * answerable(table, shares, weights)
     edges = np.cumsum([len(candidate.spans) for candidate in candidates])[:-1]
-    return list(np.split(chances, edges))
+    return list(np.split(shares * answerable(table, shares, weights), edges))
 
 
 def spread(table: Floats, weights: Weights) -> Floats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal
 
 import sentencex
@@ -82,7 +83,7 @@ def _breaths(text: str, start: int, stop: int) -> list[Span]:
 def _items(text: str) -> Iterator[Span]:
     starts = [match.start() for match in _LINE.finditer(text) if match.group() and _ITEM.match(match.group())]
     edges = sorted({0, *starts, len(text)})
-    yield from zip(edges, edges[1:], strict=False)
+    yield from pairwise(edges)
 
 
 def _item(text: str, start: int, stop: int) -> list[Span]:

@@ -136,7 +136,8 @@ def _add(index: Index, file: _File) -> None:
     for piece in file.cuts:
         p = piece.passage
         key = db.execute(
-            "insert into passage(folder, file, source, heading, text, first_line, last_line) values(?, ?, ?, ?, ?, ?, ?)",
+            "insert into passage(folder, file, source, heading, text, first_line, last_line) "
+            "values(?, ?, ?, ?, ?, ?, ?)",
             (index.key, number, p.source, p.heading, p.text, p.first_line, p.last_line),
         ).lastrowid
         name = column(f"{p.title} {p.heading}")

@@ -15,13 +15,14 @@ from functools import cache
 TOKENIZER = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
 
 # English function words: a closed class, so that they neither find nor weigh anything.
-STOP = frozenset(
+_STOP = (
     "a about after all also am an and any are as at be because been before being between both but by can could did do "
     "does doing during each for from had has have he her hers him his how i if in into is it its itself many may me "
     "might more most much must my no nor not of off on only or other our out over own s same she should so some such "
     "t than that the their them then there these they this those through to too under until up upon was we were what "
-    "when where which while who whom whose why will with would you your".split()
+    "when where which while who whom whose why will with would you your"
 )
+STOP = frozenset(_STOP.split())
 
 _PAIRS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
 _PAIRS += "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"

@@ -70,7 +70,9 @@ def embed_missing(
     left = missing(index)
     if left == 0:
         with index.transaction():
-            index.db.execute("update folder set embedded = ? where id = ? and version = ?", (version, index.key, version))
+            index.db.execute(
+                "update folder set embedded = ? where id = ? and version = ?", (version, index.key, version)
+            )
     refresh(index)
     return left
 
@@ -107,9 +109,10 @@ def _embed_rows(
             texts[digest] = embedding_text(text)
         else:
             foreign.append(digest)
-    made = embedder.embed(list(texts.values())) if texts else []
-    pairs: list[tuple[bytes, bytes | None]] = [(d, row.tobytes()) for d, row in zip(texts, made, strict=True)]
-    pairs += [(digest, None) for digest in foreign]
+    pairs: list[tuple[bytes, bytes | None]] = [(digest, None) for digest in foreign]
+    if texts:
+        made = embedder.embed(list(texts.values()))
+        pairs += [(digest, row.tobytes()) for digest, row in zip(texts, made, strict=True)]
     with index.transaction():
         index.db.executemany("insert or ignore into vector values(?, ?)", pairs)
 

@@ -100,7 +100,7 @@ class Door:
 def open_door(llm: BaseLLM, door: Door) -> BaseLLM:
     """The same object, its class replaced by a subclass of its own class whose calls go through `door`."""
     llm.__class__ = _subclass(type(llm))
-    llm._door = door  # type: ignore[attr-defined]
+    llm._door = door
     return llm
 
 
