@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from pilotage.checks.results import Explanation
+from pilotage.checks.results import Explanation, Statement
 from pilotage.record.audit import audit
 from pilotage.record.journal import read_events
 from pilotage.record.store import open_store
@@ -16,6 +16,11 @@ from tests.support.scripted import Turn, calls, good
 
 Load = Callable[..., Settings]
 QUESTION = "How many requests can one fault make when retries are nested?"
+
+
+def said(text: str, like: Explanation) -> Explanation:
+    """The same citations under other words."""
+    return Explanation(statements=[Statement(text=text, cites=[1])], citations=like.citations)
 
 
 def test_the_reader_answers_with_a_quote(load: Load) -> None:
@@ -58,7 +63,7 @@ def test_a_wrong_number_goes_back_once_and_is_corrected(load: Load, scripted: An
     def play(turn: Turn) -> Any:
         answer = good(turn)
         if isinstance(answer, Explanation) and turn.number == 5:
-            return Explanation(answer="One fault can become 28 requests [1].", citations=answer.citations)
+            return said("One fault can become 28 requests.", answer)
         return answer
 
     model = scripted(play)
@@ -74,7 +79,7 @@ def test_a_wrong_number_twice_is_rejected_and_named(load: Load, scripted: Any) -
     def play(turn: Turn) -> Any:
         answer = good(turn)
         if isinstance(answer, Explanation):
-            return Explanation(answer="One fault can become 28 requests [1].", citations=answer.citations)
+            return said("One fault can become 28 requests.", answer)
         return answer
 
     scripted(play)
@@ -82,7 +87,7 @@ def test_a_wrong_number_twice_is_rejected_and_named(load: Load, scripted: Any) -
     assert result.outcome == "rejected"
     assert result.exit_code == 1
     assert result.unsupported == [
-        {"sentence": "One fault can become 28 requests", "reason": "the number 28 does not stand in what it cites"}
+        {"sentence": "One fault can become 28 requests.", "reason": "the number 28 does not stand in what it cites"}
     ]
     assert result.answer is None
 

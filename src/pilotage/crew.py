@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +73,7 @@ class Kit:
             kind = result_type(spec.output_pydantic, name)
             gate = Gate(
                 name, spec.agent, kind, spec.checks, self.evidence, self.meter, self.journal,
-                rounds=self.settings.engine.checks.feedback_rounds, search=self._search_for(spec.agent),
+                rounds=self.settings.engine.checks.feedback_rounds,
             )  # fmt: skip
             self._tasks[name] = Task(
                 name=name, description=spec.description, expected_output=spec.expected_output,
@@ -85,20 +84,14 @@ class Kit:
             )  # fmt: skip
         return self._tasks[name]
 
-    def _search_for(self, agent: str) -> Callable[[], str] | None:
-        """The agent's own search tool, asked the question itself; None when the agent may not search."""
-        if "search_knowledge" not in self.settings.agents[agent].tools:
-            return None
-        search = tools.guarded("search_knowledge", self.desk.search_knowledge, agent, self.meter, self.journal)
-        return lambda: search(query=self.question)
-
     def model(self, agent: str) -> BaseLLM:
         """A model object of this agent's own, behind the door."""
         name = factory.model_name(self.settings, agent)
         spec, limits = self.settings.engine.model, self.settings.engine.limits
         free = name == factory.READER
         llm = Reader.for_question(self.question) if free else factory.build(name, spec, limits.call_seconds)
-        return open_door(llm, Door(agent, name, self.meter, self.journal, free=free))
+        text_tools = spec.tool_calls == "text" and not free
+        return open_door(llm, Door(agent, name, self.meter, self.journal, free=free, text_tools=text_tools))
 
 
 def build_crew(kit: Kit) -> Crew:

@@ -42,12 +42,12 @@ class ModelSpec(Strict):
     api_key_env: Text | None = None
     temperature: float | None = Field(default=0.0, ge=0, le=2)
     max_tokens: int = Field(default=2048, ge=16)
+    tool_calls: Literal["native", "text"] = "native"
 
 
 class EvidenceSpec(Strict):
     knowledge: Text = "knowledge"
     passages: int = Field(default=6, ge=1, le=50)
-    max_file_mb: float = Field(default=20, gt=0)
 
 
 class LimitSpec(Strict):

@@ -13,7 +13,7 @@ from typing import Any
 from crewai import BaseLLM
 from pydantic import BaseModel, PrivateAttr
 
-from pilotage.checks.results import Citation, Explanation, Finding, Findings, Verdict, Verdicts
+from pilotage.checks.results import Citation, Explanation, Finding, Findings, Statement, Verdict, Verdicts
 
 
 @dataclass
@@ -89,7 +89,8 @@ def good(turn: Turn) -> Any:
         return Verdicts(verdicts=[verdict])
     checked = read(turn, Verdicts).verdicts[0]
     citation = Citation(n=1, source=checked.source, quote=checked.quote)
-    return Explanation(answer="One fault can become 27 requests when three layers retry [1].", citations=[citation])
+    statement = Statement(text="One fault can become 27 requests when three layers retry.", cites=[1])
+    return Explanation(statements=[statement], citations=[citation])
 
 
 def read(turn: Turn, kind: type[Any]) -> Any:

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 
 import sentencex
 
-from pilotage.checks.results import Citation, Explanation, Finding, Verdict
+from pilotage.checks.results import MARKS, Citation, Explanation, Finding, Verdict, bare
 from pilotage.checks.verbatim import SHORTEST_QUOTE, normalise, numbers, stands_in
 
 RESIDUE = re.compile(r"^\s*(?:Thought|Action|Action Input|Observation|Final Answer)\s*:", re.MULTILINE | re.IGNORECASE)
-MARKERS = re.compile(r"(?:\s*\[\d+(?:\s*,\s*\d+)*\])+")
 QUOTED = re.compile(r'[“"]([^“”"]{3,})[”"]')
 
 Sources = Mapping[str, str]
@@ -88,30 +87,25 @@ def check_explanation(
             faults.append(Fault(f"[{citation.n}] {citation.quote}", reason))
         elif proven is not None and not _is_proven(citation, proven):
             faults.append(Fault(f"[{citation.n}] {citation.quote}", "the verifier did not find this quote supported"))
-    for sentence in split_answer(explanation.answer, citations):
+    for sentence in sentences_of(explanation):
         if reason := _check_sentence(sentence, citations):
             faults.append(Fault(sentence.text, reason))
     return faults
 
 
-def split_answer(answer: str, citations: Mapping[int, Citation]) -> list[Sentence]:
-    """The sentences of an answer with their markers; several sentences quoted as one stretch stay together."""
+def sentences_of(explanation: Explanation) -> list[Sentence]:
+    """The sentences of an answer with what they cite; several sentences quoted as one stretch stay together."""
+    quotes = {citation.n: citation.quote for citation in explanation.citations}
     sentences: list[Sentence] = []
-    start = 0
-    for marker in MARKERS.finditer(answer):
-        cites = tuple(int(n) for n in re.findall(r"\d+", marker.group()))
-        stretch = _bare(answer[start : marker.start()])
-        quotes = [citations[n].quote for n in cites if n in citations]
-        if stretch and not any(stands_in(_unquoted(stretch), quote) for quote in quotes):
-            *bare, stretch = _sentences(stretch) or [stretch]
-            sentences += [Sentence(text, ()) for text in bare]
-        if stretch:
-            sentences.append(Sentence(stretch, cites))
-        elif sentences:  # a marker behind the full stop belongs to the sentence before it
-            last = sentences.pop()
-            sentences.append(Sentence(last.text, last.cites + cites))
-        start = marker.end()
-    return sentences + [Sentence(text, ()) for text in _sentences(_bare(answer[start:]))]
+    for statement in explanation.statements:
+        marked = [int(n) for mark in MARKS.findall(statement.text) for n in re.findall(r"\d+", mark)]
+        cites = tuple(dict.fromkeys([*statement.cites, *marked]))
+        text = bare(MARKS.sub("", statement.text))
+        if any(stands_in(text.strip("“”„\"'«» \n"), quotes[n]) for n in cites if n in quotes):
+            sentences.append(Sentence(text, cites))
+        else:
+            sentences += [Sentence(part, cites) for piece in sentencex.segment("en", text) if (part := bare(piece))]
+    return sentences
 
 
 def _check_sentence(sentence: Sentence, citations: Mapping[int, Citation]) -> str:
@@ -132,17 +126,3 @@ def _check_sentence(sentence: Sentence, citations: Mapping[int, Citation]) -> st
 def _is_proven(citation: Citation, proven: list[tuple[str, str]]) -> bool:
     quote = normalise(citation.quote)
     return any(source == citation.source and quote in known for source, known in proven)
-
-
-def _sentences(text: str) -> list[str]:
-    return [part for piece in sentencex.segment("en", text) if (part := _bare(piece))]
-
-
-def _bare(text: str) -> str:
-    """Without the white space, bullets and stray full stops that surround a marker."""
-    bare = text.strip().lstrip("-*•").lstrip(".,;: \n")
-    return bare.strip() if re.search(r"\w", bare) else ""
-
-
-def _unquoted(text: str) -> str:
-    return text.strip("“”„\"'«» \n")

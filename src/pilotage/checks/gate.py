@@ -5,8 +5,7 @@
     fails, no rounds left  -> the run ends: rejected (or limited, when all there is is a bare thought or action)
     nothing found          -> the run ends: unanswered
 
-CrewAI drops a task's context when a guardrail fails, so the feedback carries the evidence again; when the agent has
-searched nothing, the gate searches for it, so that there is evidence to carry.
+CrewAI drops a task's context when a guardrail fails, so the feedback carries the evidence again.
 """
 
 from __future__ import annotations
@@ -59,11 +58,9 @@ class Gate:
     def __init__(
         self, task: str, agent: str, kind: type[BaseModel], checks: Sequence[str],
         evidence: Evidence, meter: Meter, journal: Journal, rounds: int,
-        search: Callable[[], object] | None = None,
     ) -> None:  # fmt: skip
         self.task, self.agent, self.kind, self.checks = task, agent, kind, checks
         self.evidence, self.meter, self.journal, self.rounds = evidence, meter, journal, rounds
-        self.search = search
 
     def __call__(self, raw: str) -> tuple[bool, str]:
         try:
@@ -117,7 +114,7 @@ class Gate:
                 self._end(Ended("unanswered", f"{self.agent} found no claim supported by its source"))
         elif isinstance(result, Explanation):
             self.evidence.answer, self.evidence.answered_by = result, self.agent
-            if not result.answer.strip():
+            if not result.answer:
                 self._end(Ended("unanswered", f"{self.agent} found no answer in the evidence"))
 
     def _send_back(self, raw: str, check: str, faults: list[Fault]) -> tuple[bool, str]:
@@ -131,8 +128,6 @@ class Gate:
             first = faults[0]
             shown = f"“{first.text[:160]}”: " if first.text else ""
             self._end(Ended("rejected", f"{self.task}: {shown}{first.reason}"))
-        if self.search and not self.evidence.sources:
-            self.search()
         self.rounds -= 1
         self.meter.new_round(self.agent)
         return False, self._feedback(faults)

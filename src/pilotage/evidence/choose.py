@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Protocol, TypeVar
 
-from pilotage.evidence.knowledge import Hit
 from pilotage.evidence.quotes import BUDGET
 from pilotage.evidence.weights import ANSWERABLE
 
 QUOTES = 2
 
 
-def choose(hits: Sequence[Hit]) -> list[Hit]:
+class Scored(Protocol):
+    """A quote with its score: a Hit, or what a tool's result shows of one."""
+
+    @property
+    def quote(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+
+
+Some = TypeVar("Some", bound=Scored)
+
+
+def choose(hits: Sequence[Some]) -> list[Some]:
     """The hits worth most together, at most two and BUDGET characters; [] when the best is under ANSWERABLE."""
     if max((hit.score for hit in hits), default=0.0) < ANSWERABLE:
         return []
@@ -22,5 +34,5 @@ def choose(hits: Sequence[Hit]) -> list[Hit]:
         for group in combinations(hits, size)
         if sum(len(hit.quote) for hit in group) <= BUDGET
     ]
-    best = max(fitting, key=lambda group: sum(hit.score for hit in group), default=())
+    best: tuple[Some, ...] = max(fitting, key=lambda group: sum(hit.score for hit in group), default=())
     return sorted(best, key=lambda hit: -hit.score)

@@ -15,7 +15,7 @@ from pilotage.errors import StoreError
 from pilotage.evidence.passages import Passage
 from pilotage.evidence.terms import TOKENIZER
 
-FORMAT = "1"  # of the tables and of how documents are cut; another one and all but the vectors is built again
+FORMAT = "2"  # of the tables and of how documents are cut; another one and all but the vectors is built again
 BUSY_SECONDS = 60
 
 _TABLES = """
@@ -31,7 +31,7 @@ create index if not exists passage_file on passage(file);
 create table if not exists sentence(id integer primary key autoincrement, passage integer not null, start integer,
     stop integer, digest blob not null);
 create index if not exists sentence_passage on sentence(passage);
-create table if not exists vector(digest blob primary key, row blob) without rowid;
+create table if not exists embedding(id integer primary key, digest blob not null unique, row blob);
 """
 _DERIVED = ("folder", "file", "passage", "sentence")
 
@@ -152,7 +152,7 @@ class Index:
     def homes(self, sentences: list[int]) -> dict[int, int]:
         """The passage of each sentence that is still there, in this folder."""
         rows = self.db.execute(
-            "select s.id, p.id from sentence s join passage p on p.id = s.passage "
+            "select s.id, p.id from sentence s cross join passage p on p.id = s.passage "
             f"where s.id in ({','.join('?' * len(sentences))}) and p.folder = ?",
             [*sentences, self.key],
         )

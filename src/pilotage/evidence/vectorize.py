@@ -15,12 +15,13 @@ from pilotage.evidence.terms import is_foreign
 CHUNK = 512  # sentences embedded and stored at a time
 SAMPLE = 3000  # characters of a file that tell its language
 
+# "cross join" keeps SQLite's order of the tables: sentences first, by their id.
 _MISSING = (
-    "from sentence s join passage p on p.id = s.passage where p.folder = ? and s.id > ? "
-    "and not exists (select 1 from vector v where v.digest = s.digest)"
+    "from sentence s cross join passage p on p.id = s.passage where p.folder = ? and s.id > ? "
+    "and not exists (select 1 from embedding v where v.digest = s.digest)"
 )
 _ROWS = (
-    "from sentence s join passage p on p.id = s.passage join vector v on v.digest = s.digest "
+    "from sentence s cross join passage p on p.id = s.passage cross join embedding v on v.digest = s.digest "
     "where p.folder = ? and v.row is not null"
 )
 
@@ -114,7 +115,7 @@ def _embed_rows(
         made = embedder.embed(list(texts.values()))
         pairs += [(digest, row.tobytes()) for digest, row in zip(texts, made, strict=True)]
     with index.transaction():
-        index.db.executemany("insert or ignore into vector values(?, ?)", pairs)
+        index.db.executemany("insert or ignore into embedding(digest, row) values(?, ?)", pairs)
 
 
 def _sample(index: Index, file: int) -> str:

@@ -45,8 +45,11 @@ class EmptyAnswer(Exception):
 class Door:
     """What stands between one agent and its model."""
 
-    def __init__(self, agent: str, name: str, meter: Meter, journal: Journal, *, free: bool = False) -> None:
-        self.agent, self.name, self.meter, self.journal, self.free = agent, name, meter, journal, free
+    def __init__(
+        self, agent: str, name: str, meter: Meter, journal: Journal, *, free: bool = False, text_tools: bool = False
+    ) -> None:
+        self.agent, self.name, self.meter, self.journal = agent, name, meter, journal
+        self.free, self.text_tools = free, text_tools
         self.usage: dict[str, int] = {}
 
     def through(self, request: dict[str, Any], attempt: Callable[[], Any]) -> Any:
@@ -135,6 +138,9 @@ def _subclass(base: Any) -> type[BaseLLM]:
             return await asyncio.to_thread(self.call, messages, *args, **kwargs)
 
         acall._crewai_rate_limit_wrapped = True  # type: ignore[attr-defined]
+
+        def supports_function_calling(self) -> bool:
+            return bool(super().supports_function_calling()) and not self._door.text_tools
 
         def get_context_window_size(self) -> int:
             return max(int(super().get_context_window_size()), LEAST_CONTEXT_WINDOW)

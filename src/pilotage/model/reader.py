@@ -16,7 +16,7 @@ from crewai import BaseLLM
 from pydantic import BaseModel, PrivateAttr
 
 from pilotage.checks.citations import check_quote
-from pilotage.checks.results import Citation, Explanation, Finding, Findings, Verdict, Verdicts, parse
+from pilotage.checks.results import Citation, Explanation, Finding, Findings, Statement, Verdict, Verdicts, parse
 from pilotage.evidence.choose import choose
 
 SEARCH, OPEN = "search_knowledge", "read_source"
@@ -107,7 +107,8 @@ def _judge(finding: Finding, opened: dict[str, str]) -> Verdict:
 def _explain(messages: Messages) -> Explanation:
     supported = [v for v in _last(messages, Verdicts, Verdicts(verdicts=[])).verdicts if v.verdict == "supported"]
     citations = [Citation(n=n, source=v.source, quote=v.quote) for n, v in enumerate(supported, 1)]
-    return Explanation(answer="\n\n".join(f"“{c.quote}” [{c.n}]" for c in citations), citations=citations)
+    statements = [Statement(text=f"“{c.quote}”", cites=[c.n]) for c in citations]
+    return Explanation(statements=statements, citations=citations)
 
 
 def _last(messages: Messages, kind: type[Any], default: Any) -> Any:
