@@ -84,7 +84,9 @@ def progress_lines(err: TextIO | None = None) -> Callable[[Event], None]:
 
     def show(event: Event) -> None:
         first.append(event.at) if not first else None
-        if line := _line(event):
+        if event.kind == "run_started":
+            warn(json.loads(event.content["warnings"] or "[]"), stream)
+        elif line := _line(event):
             print(f"[{event.at - first[0]:5.1f} s] {line}", file=stream, flush=True)
 
     return show
@@ -118,9 +120,9 @@ def _seconds(facts: dict[str, Any]) -> str:
     return f"{facts['seconds'] * 1000:.0f} ms" if facts["seconds"] < 1 else f"{facts['seconds']:.1f} s"
 
 
-def warn(warnings: list[str]) -> None:
+def warn(warnings: list[str], err: TextIO | None = None) -> None:
     for line in warnings:
-        print(f"warning: {line}", file=sys.stderr, flush=True)
+        print(f"warning: {line}", file=err or sys.stderr, flush=True)
 
 
 def progress_bar() -> Callable[[str, int, int], None]:

@@ -51,6 +51,7 @@ class Runner:
         self.knowledge = Knowledge.open(
             knowledge or settings.knowledge, settings.runs / "index.sqlite", progress=progress
         )
+        self.warnings = [*self.knowledge.warnings, *self._embed_behind()]
 
     def answer(self, question: str, *, listener: Listener | None = None, write: bool = True) -> Result:
         """One run. Raises ConfigError before anything is started; afterwards every end is an outcome."""
@@ -60,8 +61,8 @@ class Runner:
         if listener:
             journal.listen(listener)
         kit, crew = self._build(question, journal)
-        started = {"model": factory.model_name(self.settings), "crew": self.settings.engine.crew}
-        journal.append("run_started", {"question": question, "settings": self._shown_settings()}, **started)
+        content = {"question": question, "settings": self._shown_settings(), "warnings": self.warnings}
+        journal.append("run_started", content, model=factory.model_name(self.settings), crew=self.settings.engine.crew)
         with signals_end(kit.meter):
             error = kick_off(crew, kit)
         ended = conclude(kit, error)
@@ -70,6 +71,15 @@ class Runner:
     def close(self) -> None:
         self.knowledge.close()
         self.engine.dispose()
+
+    def _embed_behind(self) -> list[str]:
+        """Make missing sentence vectors while runs go on; what is done by the end of the process is kept."""
+        pending = self.knowledge.pending
+        if not pending:
+            return []
+        work, most = self.knowledge.embed_missing, self.settings.engine.limits.seconds
+        threading.Thread(target=work, kwargs={"budget_seconds": most}, name="pilotage-vectors", daemon=True).start()
+        return [f"{pending:,} sentences have no vector yet: full text for those (`pilotage index` makes them now)"]
 
     def _build(self, question: str, journal: Journal) -> tuple[Kit, Crew]:
         from pilotage.crew import Kit, build_crew

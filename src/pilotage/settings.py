@@ -57,7 +57,7 @@ class LimitSpec(Strict):
     model_calls: int = Field(default=30, ge=1)
     tool_calls: int = Field(default=60, ge=1)
     tokens: int = Field(default=200_000, ge=1)
-    usd: float = Field(default=1.0, ge=0)
+    usd: float = Field(default=1.0, gt=0)
     call_seconds: float = Field(default=60, gt=0)
     tool_seconds: float = Field(default=30, gt=0)
     retries: int = Field(default=2, ge=0, le=10)

@@ -107,6 +107,12 @@ class Knowledge:
         finally:
             own.close()
 
+    @property
+    def pending(self) -> int:
+        """How many sentences have no vector yet, 0 without an embedder."""
+        with self._lock:
+            return vectorize.missing(self._index) if self._embedder else 0
+
     def close(self) -> None:
         """Release the index."""
         with self._lock:

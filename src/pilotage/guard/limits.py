@@ -84,8 +84,7 @@ class Meter:
             self._check_time(agent)
             self._check("model calls", self.model_calls + 1, self.limits.model_calls, "limits.model_calls")
             self._check("tokens", self.tokens + 1, self.limits.tokens, "limits.tokens", shown=self.tokens)
-            if self.limits.usd > 0 or self.usd > 0:
-                self._check("usd", self.usd, self.limits.usd, "limits.usd", reached=self.usd >= self.limits.usd > 0)
+            self._check("usd", self.usd, self.limits.usd, "limits.usd", reached=self.usd >= self.limits.usd)
             turn = self._turns.get(agent)
             if turn and not retry:
                 key = f"{agent}.max_iter"
