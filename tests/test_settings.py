@@ -1,14 +1,14 @@
-"""Settings: every mistake is one line with file, line, what was expected and the nearest name; one value, one winner."""
+"""Settings: a mistake is one line with file, line, what was expected and the nearest name; one value, one winner."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pilotage import settings as pilotage_settings
 from pilotage import tools
 from pilotage.errors import EXIT_CONFIG, ConfigError
 from pilotage.settings import AGENTS, CONFIG, TASKS, Settings, find_root, known_keys
@@ -38,7 +38,7 @@ def refused(project: Path, **overrides: str) -> ConfigError:
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """.env is copied into os.environ; here into a copy of it."""
-    monkeypatch.setattr("os.environ", dict(pilotage_settings.os.environ))
+    monkeypatch.setattr("os.environ", dict(os.environ))
 
 
 MISSING_FIRST = "pydantic lists what is missing before what is unknown, and only the first is shown"
@@ -50,7 +50,7 @@ MISTAKES = [
     ),
     pytest.param(
         CONFIG, "  passages: 6", "  colour: 6", 'unknown key "evidence.colour"',
-        "known: knowledge, max_file_mb, passages", id="nothing-near-lists-the-names",
+        "known: knowledge, passages", id="nothing-near-lists-the-names",
     ),
     pytest.param(
         AGENTS, "  tools: [s", "  toolz: [s", 'unknown key "researcher.toolz"', 'did you mean "tools"?', id="agents"
@@ -60,17 +60,19 @@ MISTAKES = [
     ),
     pytest.param(
         AGENTS, "  max_iter: 6", "  max_itr: 6", 'unknown key "researcher.max_itr"', 'did you mean "max_iter"?',
-        id="agents-required", marks=pytest.mark.xfail(strict=True, reason=MISSING_FIRST),
+        id="agents-required",
     ),
     pytest.param(
         TASKS, "  agent: researcher", "  agnt: researcher", 'unknown key "research.agnt"', 'did you mean "agent"?',
-        id="tasks-required", marks=pytest.mark.xfail(strict=True, reason=MISSING_FIRST),
+        id="tasks-required",
     ),
     pytest.param(CONFIG, "seconds: 300", "seconds: five", "expected a valid number, found 'five'", CONFIG, id="text"),
     pytest.param(CONFIG, "seconds: 300", 'seconds: "300"', "expected a valid number, found '300'", CONFIG, id="quoted"),
     pytest.param(CONFIG, "model_calls: 30", "model_calls: 3.5", "expected a valid integer", CONFIG, id="half-a-call"),
     pytest.param(CONFIG, "model_calls: 30", "model_calls: yes", "expected a valid integer", CONFIG, id="yes-no"),
     pytest.param(CONFIG, "seconds: 300", "seconds: 0", "greater than 0, found 0", CONFIG, id="zero-seconds"),
+    pytest.param(CONFIG, "usd: 1.0", "usd: 0", "greater than 0, found 0", CONFIG, id="no-money"),
+    pytest.param(CONFIG, "tool_calls: native", "tool_calls: json", "'native' or 'text'", CONFIG, id="one-of-two"),
     pytest.param(CONFIG, "seconds: 300", "seconds: -1", "greater than 0, found -1", CONFIG, id="negative"),
     pytest.param(CONFIG, "seconds: 300", "seconds: .nan", '"limits.seconds"', CONFIG, id="not-a-number"),
     pytest.param(CONFIG, "seconds: 300", "seconds:", "found None", CONFIG, id="empty-value"),
@@ -145,7 +147,6 @@ def test_an_unknown_result_type_is_named(project: Path, load: Load, name: str) -
     assert "Findings" in caught.value.hint
 
 
-@pytest.mark.xfail(strict=True, reason="found when the crew is built, where the lines of tasks.yaml are not at hand")
 def test_an_unknown_result_type_is_named_with_its_line(project: Path, load: Load) -> None:
     from pilotage.run import run_crew
 
@@ -199,7 +200,13 @@ def test_a_nested_key_that_stands_twice_is_named(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("limits:\n  seconds: 5\n bad", 3), ("a: b: c", 1), ("question: 'open", 1), ("\tlimits: 1", 1), ("a: 1\n---\n", 2)],
+    [
+        ("limits:\n  seconds: 5\n bad", 3),
+        ("a: b: c", 1),
+        ("question: 'open", 1),
+        ("\tlimits: 1", 1),
+        ("a: 1\n---\n", 2),
+    ],
 )
 @pytest.mark.parametrize("file", [CONFIG, AGENTS, TASKS])
 def test_invalid_yaml_is_named_with_its_line(project: Path, file: str, text: str, line: int) -> None:
@@ -210,13 +217,11 @@ def test_invalid_yaml_is_named_with_its_line(project: Path, file: str, text: str
 
 
 @pytest.mark.parametrize("text", ["question: 2026-13-45", "question: !env HOME", "limits: &x {seconds: *x}"])
-@pytest.mark.xfail(strict=True, reason="a value that PyYAML cannot construct escapes as ValueError or RecursionError")
 def test_a_value_that_yaml_cannot_construct_is_an_error_with_its_line(project: Path, text: str) -> None:
     (project / CONFIG).write_text(text, "utf-8")
     assert str(refused(project)).startswith(f"{CONFIG}:1: ")
 
 
-@pytest.mark.xfail(strict=True, reason="--set reads a YAML value and lets its ValueError through")
 def test_a_set_that_yaml_cannot_construct_is_an_error(project: Path) -> None:
     assert "limits.seconds" in str(refused(project, limits__seconds="2026-13-45"))
 
@@ -265,7 +270,7 @@ def test_the_winner_is_set_then_environment_then_env_file_then_yaml_then_default
     look()
     (project / ".env").write_text(f"{name}=12\n", "utf-8")
     look()
-    monkeypatch.setitem(pilotage_settings.os.environ, name, "13")
+    monkeypatch.setitem(os.environ, name, "13")
     look()
     look(limits__seconds="14")
     assert seen == [
@@ -286,19 +291,18 @@ def test_a_key_that_nobody_sets_shows_default(project: Path) -> None:
 def test_model_and_question_have_names_of_their_own(
     project: Path, monkeypatch: pytest.MonkeyPatch, name: str, key: str
 ) -> None:
-    monkeypatch.setitem(pilotage_settings.os.environ, name, "openai/some: model #1")
+    monkeypatch.setitem(os.environ, name, "openai/some: model #1")
     settings = load_settings(project)
     value = settings.engine.model.name if key == "model.name" else settings.engine.question
     assert value == "openai/some: model #1"
     assert settings.origins[key] == f"environment ({name})"
 
 
-@pytest.mark.xfail(strict=True, reason="names are applied in alphabetical order, wherever they come from")
 def test_the_environment_wins_over_the_env_file_under_another_name(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / ".env").write_text("PILOTAGE_MODEL_NAME=openai/from-file\n", "utf-8")
-    monkeypatch.setitem(pilotage_settings.os.environ, "MODEL", "openai/from-environment")
+    monkeypatch.setitem(os.environ, "MODEL", "openai/from-environment")
     assert load_settings(project).engine.model.name == "openai/from-environment"
 
 
@@ -306,14 +310,14 @@ def test_every_key_has_an_origin_and_an_environment_name(project: Path, monkeypa
     assert set(load_settings(project).origins) == set(known_keys())
     for key, value in {"limits.call_seconds": "7", "checks.feedback_rounds": "2", "model.max_tokens": "99"}.items():
         name = "PILOTAGE_" + key.upper().replace(".", "_")
-        monkeypatch.setitem(pilotage_settings.os.environ, name, value)
+        monkeypatch.setitem(os.environ, name, value)
         assert load_settings(project).origins[key] == f"environment ({name})"
 
 
 def test_an_unknown_pilotage_variable_is_an_error_with_the_nearest(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(pilotage_settings.os.environ, "PILOTAGE_LIMITS_SECOND", "5")
+    monkeypatch.setitem(os.environ, "PILOTAGE_LIMITS_SECOND", "5")
     error = refused(project)
     assert str(error) == "Unknown setting PILOTAGE_LIMITS_SECOND in the environment"
     assert error.hint == 'did you mean "PILOTAGE_LIMITS_SECONDS"?'
@@ -327,7 +331,7 @@ def test_an_unknown_pilotage_variable_in_the_env_file_is_an_error(project: Path)
 def test_a_wrong_value_in_the_environment_names_the_variable_not_the_file(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(pilotage_settings.os.environ, "PILOTAGE_LIMITS_SECONDS", "soon")
+    monkeypatch.setitem(os.environ, "PILOTAGE_LIMITS_SECONDS", "soon")
     assert str(refused(project)).startswith("environment (PILOTAGE_LIMITS_SECONDS): ")
 
 
@@ -375,22 +379,23 @@ def test_set_of_an_agent_is_checked_like_the_file(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["yes", "null", "1e3", "a: b", "# no comment", "{x}", '"quoted"', "it's", "[1", "%x", "ünïcödé 한국어 🎉", "*a"]
+    "text",
+    ["yes", "null", "1e3", "a: b", "# no comment", "{x}", '"quoted"', "it's", "[1", "%x", "ünïcödé 한국어 🎉", "*a"],
 )
 def test_text_settings_are_taken_as_they_stand(project: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     assert load_settings(project, {"question": text}).engine.question == text
-    monkeypatch.setitem(pilotage_settings.os.environ, "QUESTION", text)
+    monkeypatch.setitem(os.environ, "QUESTION", text)
     assert load_settings(project).engine.question == text
 
 
-@pytest.mark.xfail(strict=True, reason="_scalar lists the settings that hold text, without this one")
 def test_a_store_whose_name_is_a_number_is_text_too(project: Path) -> None:
     assert load_settings(project, {"record.store": "2026"}).engine.record.store == "2026"
 
 
 def test_special_characters_in_yaml_reach_the_settings_unchanged(project: Path) -> None:
     (project / CONFIG).write_text(
-        'question: "tab\\t, quote \\", ünïcödé 한국어 🎉, {braces}"\nrecord:\n  redact: ["a\\\\d+", \'(?:x|y)\']\n', "utf-8"
+        'question: "tab\\t, quote \\", ünïcödé 한국어 🎉, {braces}"\nrecord:\n  redact: ["a\\\\d+", \'(?:x|y)\']\n',
+        "utf-8",
     )
     settings = load_settings(project)
     assert settings.engine.question == 'tab\t, quote ", ünïcödé 한국어 🎉, {braces}'
@@ -425,15 +430,3 @@ def test_every_knob_of_the_template_stands_in_its_file_with_its_default(project:
     assert named == set(known_keys())
     for part in ("model", "evidence", "limits", "checks", "record"):
         assert getattr(in_file.engine, part) == getattr(default.engine, part)
-
-
-@pytest.mark.xfail(strict=True, reason="nothing reads evidence.max_file_mb; the index has a bound of its own")
-def test_evidence_max_file_mb_decides_which_files_are_skipped(project: Path, load: Load) -> None:
-    from pilotage.run import Runner
-
-    (project / "knowledge" / "large.md").write_text("# Large\n\n" + "words and more words. " * 1000, "utf-8")
-    runner = Runner(load(evidence__max_file_mb=0.01))
-    try:
-        assert any("large.md" in warning for warning in runner.knowledge.warnings)
-    finally:
-        runner.close()

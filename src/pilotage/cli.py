@@ -201,11 +201,8 @@ def invoke(arguments: list[str] | None = None) -> int:
     except PilotageError as error:
         print(_redacted(error.lines()), file=sys.stderr)
         return error.exit_code
-    except typer.Abort:
-        return errors.EXIT_INTERRUPTED
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return errors.EXIT_INTERRUPTED
+        code = errors.EXIT_INTERRUPTED
     except BrokenPipeError:
         return errors.EXIT_OK
     except Exception as error:
@@ -213,6 +210,8 @@ def invoke(arguments: list[str] | None = None) -> int:
             error.show()
             return errors.EXIT_CONFIG
         raise
+    if code == errors.EXIT_INTERRUPTED:  # typer makes this of a Ctrl-C, and says nothing
+        print("interrupted", file=sys.stderr)
     return code if isinstance(code, int) else errors.EXIT_OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from crewai import Agent, BaseLLM, Crew, Task
@@ -21,6 +22,7 @@ from pilotage.model.door import Door, open_door
 from pilotage.model.reader import Reader
 from pilotage.record.journal import Journal
 from pilotage.settings import CONFIG, TASKS, Settings
+from pilotage.yamlfile import read_yaml
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Kit:
         """
         if name not in self._tasks:
             spec = self.settings.tasks[_known(name, self.settings.tasks, "task")]
-            kind = result_type(spec.output_pydantic, name)
+            kind = result_type(spec.output_pydantic, name, self.settings.root)
             gate = Gate(
                 name, spec.agent, kind, spec.checks, self.evidence, self.meter, self.journal,
                 rounds=self.settings.engine.checks.feedback_rounds,
@@ -124,7 +126,7 @@ class NoCopies:
     def load(self) -> None: ...
 
 
-def result_type(name: str, task: str) -> type[BaseModel]:
+def result_type(name: str, task: str, root: Path) -> type[BaseModel]:
     """Findings, Verdicts, Explanation, or the class that module:Class names."""
     if name in TYPES:
         return TYPES[name]
@@ -134,8 +136,9 @@ def result_type(name: str, task: str) -> type[BaseModel]:
     except (ImportError, AttributeError):
         found = None
     if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        at = read_yaml(root / TASKS, TASKS)[1].at(TASKS, task, "output_pydantic")
         raise ConfigError(
-            f'{TASKS}: task "{task}": output_pydantic "{name}" is no pydantic model', hint=nearest(name, TYPES)
+            f'{at}: task "{task}": output_pydantic "{name}" is no pydantic model', hint=nearest(name, TYPES)
         )
     return found
 

@@ -83,7 +83,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,.2f}".rstrip("0").rstrip(".")
+    """Two decimals, or four figures of a small amount: 27 · 2.01 · 0.00042"""
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if value >= 1 or value == 0 else f"{value:.4g}"
 
 
 def _rebuild(kind: type[PilotageError], args: tuple[object, ...], state: dict[str, object]) -> PilotageError:

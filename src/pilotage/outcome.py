@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotage import errors
-from pilotage.checks.citations import sentences_of
 from pilotage.checks.gate import UNANSWERED
 from pilotage.checks.results import Explanation
 from pilotage.errors import PilotageError, StoreError
@@ -111,7 +110,7 @@ def decide_sentences(kit: Kit, answer: Explanation) -> list[dict[str, Any]]:
     by_number = {c.n: c for c in answer.citations}
     reasons = {(v.source, v.quote): v.reason for v in kit.evidence.verdicts or []}
     decisions = []
-    for sentence in sentences_of(answer):
+    for sentence in answer.sentences():
         cited = [by_number[n] for n in sentence.cites]
         because = [c.model_dump() | {"verdict": reasons.get((c.source, c.quote), "")} for c in cited]
         content = {"text": sentence.text, "reason": "cited, checked word for word", "because": because}

@@ -123,6 +123,10 @@ def check_question(question: str | None, longest: int) -> str:
         raise ConfigError(
             "There is no question", hint=f'pilotage run "…", QUESTION="…" crewai run, or question in {CONFIG}'
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("The question is not valid Unicode", hint="check the encoding of the terminal") from None
     if len(text) > longest:
         raise ConfigError(
             f"The question has {len(text):,} characters against the limit of {longest:,} (limits.question_chars)",

@@ -23,6 +23,10 @@ CONFIG = "config/pilotage.yaml"
 AGENTS = "config/agents.yaml"
 TASKS = "config/tasks.yaml"
 PREFIX = "PILOTAGE_"
+TEXT_KEYS = {
+    "question", "crew", "tools", "model.name", "model.base_url", "model.api_key_env", "model.tool_calls",
+    "evidence.knowledge", "record.store",
+}  # fmt: skip
 ALIASES = {"MODEL": "model.name", "QUESTION": "question"}
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -100,7 +104,7 @@ class AgentSpec(Strict):
 
 
 class TaskSpec(Strict):
-    """One entry of config/tasks.yaml."""
+    """One entry of config/tasks.yaml. `output_pydantic`: Findings, Verdicts, Explanation, or module:Class."""
 
     description: Text
     expected_output: Text
@@ -176,7 +180,7 @@ def _from_environment(root: Path) -> list[tuple[str, Any, str]]:
     names = ALIASES | {PREFIX + key.upper().replace(".", "_"): key for key in known_keys()}
     in_file = dotenv_values(root / ".env")
     found = []
-    for name in sorted(os.environ):
+    for name in sorted(os.environ, key=lambda name: (in_file.get(name) != os.environ[name], name)):  # .env first
         if name in names and os.environ[name].strip():
             raw = os.environ[name]
             origin = f".env ({name})" if in_file.get(name) == raw else f"environment ({name})"
@@ -192,11 +196,11 @@ def _from_overrides(overrides: Mapping[str, str]) -> list[tuple[str, Any, str]]:
 
 def _scalar(key: str, raw: str) -> Any:
     """`raw` as YAML would read it; a setting that holds text takes it as it stands."""
-    if key in {"question", "model.name", "model.base_url", "model.api_key_env", "evidence.knowledge"}:
+    if key in TEXT_KEYS:
         return raw
     try:
         return yaml.safe_load(raw)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return raw
 
 

@@ -59,7 +59,11 @@ def read_yaml(path: Path, shown: str) -> tuple[dict[str, Any], Marks]:
         raise ConfigError(
             f"{shown}:{node.start_mark.line + 1}: expected a mapping of names, found a list or a plain value"
         )
-    return _mapping(node, (), marks, shown), marks
+    try:
+        return _mapping(node, (), marks, shown), marks
+    except RecursionError:
+        line = node.start_mark.line + 1
+        raise ConfigError(f"{shown}:{line}: a value holds itself", hint="take the alias (*) out") from None
 
 
 def _mapping(node: yaml.MappingNode, path: KeyPath, marks: Marks, shown: str) -> dict[str, Any]:
@@ -79,14 +83,20 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, marks: Marks, shown: str) ->
 def _value(node: yaml.Node, path: KeyPath, marks: Marks, shown: str) -> Any:
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, marks, shown)
-    return yaml.SafeLoader("").construct_object(node, deep=True)
+    try:
+        return yaml.SafeLoader("").construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        line = node.start_mark.line + 1
+        reason = getattr(error, "problem", None) or f"{type(error).__name__}: {error}"
+        raise ConfigError(f'{shown}:{line}: "{".".join(path)}" cannot be read: {reason}') from None
 
 
 def describe(
     error: ValidationError, spec: type[BaseModel], marks: Marks, file: str, prefix: KeyPath = ()
 ) -> ConfigError:
     """The first fault of a validation as a ConfigError: file, line, what was expected, the nearest name."""
-    fault = error.errors()[0]
+    faults = error.errors()  # a misspelt key is also a missing one: the misspelling says more
+    fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
     path = (*prefix, *(str(part) for part in fault["loc"]))
     where, key = marks.at(file, *path), ".".join(path)
     if fault["type"] == "extra_forbidden":

@@ -14,13 +14,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import sentencex
-
-from pilotage.checks.results import MARKS, Citation, Explanation, Finding, Verdict, bare
+from pilotage.checks.results import Citation, Explanation, Finding, Sentence, Verdict
 from pilotage.checks.verbatim import SHORTEST_QUOTE, normalise, numbers, stands_in
 
 RESIDUE = re.compile(r"^\s*(?:Thought|Action|Action Input|Observation|Final Answer)\s*:", re.MULTILINE | re.IGNORECASE)
-QUOTED = re.compile(r'[“"]([^“”"]{3,})[”"]')
+QUOTED = re.compile(r'[“„"«]([^“”„"«»]{3,})[”“"»]|「([^」]{3,})」|『([^』]{3,})』|‘([^‘]{3,}?)’(?!\w)')
 
 Sources = Mapping[str, str]
 """Source id -> the text of that passage as it was read in this run."""
@@ -32,14 +30,6 @@ class Fault:
 
     text: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """One sentence of an answer and the citations it carries."""
-
-    text: str
-    cites: tuple[int, ...]
 
 
 def check_quote(quote: str, source: str, sources: Sources) -> str:
@@ -63,7 +53,10 @@ def check_verdicts(verdicts: list[Verdict], findings: list[Finding], sources: So
         for v in verdicts
         if v.verdict == "supported" and (reason := check_quote(v.quote, v.source, sources))
     ]
-    judged = {(v.source, normalise(v.quote)) for v in verdicts}
+    judged: dict[tuple[str, str], str] = {}
+    for v in verdicts:
+        if judged.setdefault((v.source, normalise(v.quote)), v.verdict) != v.verdict:
+            faults.append(Fault(v.quote, "two verdicts on this finding contradict each other"))
     for finding in findings:
         if (finding.source, normalise(finding.quote)) not in judged:
             faults.append(Fault(finding.quote, f"there is no verdict on this finding from {finding.source}"))
@@ -75,8 +68,9 @@ def check_explanation(
 ) -> list[Fault]:
     """All faults of an answer; `supported` holds (source, quote) of the verdicts, None when nobody verified."""
     faults: list[Fault] = []
-    if RESIDUE.search(explanation.answer):
-        faults.append(Fault(explanation.answer[:200], "the answer holds the residue of a thought or an action"))
+    for statement in explanation.statements:
+        if RESIDUE.search(statement.text):
+            faults.append(Fault(statement.text[:200], "the answer holds the residue of a thought or an action"))
     proven = None if supported is None else [(source, normalise(quote)) for source, quote in supported]
     citations: dict[int, Citation] = {}
     for citation in explanation.citations:
@@ -87,25 +81,10 @@ def check_explanation(
             faults.append(Fault(f"[{citation.n}] {citation.quote}", reason))
         elif proven is not None and not _is_proven(citation, proven):
             faults.append(Fault(f"[{citation.n}] {citation.quote}", "the verifier did not find this quote supported"))
-    for sentence in sentences_of(explanation):
+    for sentence in explanation.sentences():
         if reason := _check_sentence(sentence, citations):
             faults.append(Fault(sentence.text, reason))
     return faults
-
-
-def sentences_of(explanation: Explanation) -> list[Sentence]:
-    """The sentences of an answer with what they cite; several sentences quoted as one stretch stay together."""
-    quotes = {citation.n: citation.quote for citation in explanation.citations}
-    sentences: list[Sentence] = []
-    for statement in explanation.statements:
-        marked = [int(n) for mark in MARKS.findall(statement.text) for n in re.findall(r"\d+", mark)]
-        cites = tuple(dict.fromkeys([*statement.cites, *marked]))
-        text = bare(MARKS.sub("", statement.text))
-        if any(stands_in(text.strip("“”„\"'«» \n"), quotes[n]) for n in cites if n in quotes):
-            sentences.append(Sentence(text, cites))
-        else:
-            sentences += [Sentence(part, cites) for piece in sentencex.segment("en", text) if (part := bare(piece))]
-    return sentences
 
 
 def _check_sentence(sentence: Sentence, citations: Mapping[int, Citation]) -> str:
@@ -114,12 +93,13 @@ def _check_sentence(sentence: Sentence, citations: Mapping[int, Citation]) -> st
     unknown = [n for n in sentence.cites if n not in citations]
     if unknown:
         return f"there is no citation [{unknown[0]}]"
-    cited = " ".join(citations[n].quote for n in sentence.cites)
-    if missing := numbers(sentence.text) - numbers(cited):
+    cited = [citations[n].quote for n in sentence.cites]
+    if missing := numbers(sentence.text).difference(*map(numbers, cited)):
         return f"the number {min(missing)} does not stand in what it cites"
     for match in QUOTED.finditer(sentence.text):
-        if not stands_in(match.group(1), cited):
-            return f"“{match.group(1)}” does not stand in what it cites"
+        stretch = next(filter(None, match.groups()))
+        if not any(stands_in(stretch, quote) for quote in cited):
+            return f"“{stretch}” does not stand in what it cites"
     return ""
 
 

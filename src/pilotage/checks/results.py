@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+import sentencex
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from pilotage.checks.verbatim import stands_in
+
 Result = TypeVar("Result", bound=BaseModel)
+QUOTED_WHOLE = re.compile(r'[“„"«「『‘].*[”“"»」』’][.。]?', re.DOTALL)
 MARKS = re.compile(r"(?:\s*\[\d+(?:\s*,\s*\d+)*\])+")
 
 
@@ -68,39 +74,67 @@ class Explanation(BaseModel):
         if not isinstance(data, dict) or not isinstance(data.get("answer"), str) or "statements" in data:
             return data
         rest = {name: value for name, value in data.items() if name != "answer"}
-        return rest | {"statements": split_answer(data["answer"])}
+        try:
+            quotes = {c.n: c.quote for c in map(Citation.model_validate, data.get("citations", []))}
+        except (TypeError, ValidationError):
+            return data
+        return rest | {"statements": split_answer(data["answer"], quotes)}
 
     @property
     def answer(self) -> str:
-        """The text with its marks; a quoted statement is a paragraph of its own."""
-        parts = [(s.text.strip(), "".join(f"[{n}]" for n in s.cites)) for s in self.statements]
-        text = "".join(_marked(text, marks) for text, marks in parts if text)
+        """The text with its marks; a quoted stretch is a paragraph of its own."""
+        text = "".join(_marked(sentence) for sentence in self.sentences())
         return re.sub(r"\n{3,}", "\n\n", text).strip()
 
+    def sentences(self) -> list[Sentence]:
+        """Each sentence with what it cites; several sentences quoted as one stretch stay together."""
+        found = []
+        for statement in self.statements:
+            marked = [int(n) for mark in MARKS.findall(statement.text) for n in re.findall(r"\d+", mark)]
+            cites = tuple(dict.fromkeys([*statement.cites, *marked]))
+            found += [Sentence(part, cites) for part in pieces(MARKS.sub("", statement.text))]
+        return found
 
-def split_answer(answer: str) -> list[dict[str, Any]]:
-    """A text with marks as statements: what stands before a mark carries it, the rest carries none."""
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of an answer and the citations it carries."""
+
+    text: str
+    cites: tuple[int, ...]
+
+
+def split_answer(answer: str, quotes: Mapping[int, str]) -> list[dict[str, Any]]:
+    """A text with marks as statements: the sentence before a mark carries it, or all that is its quote."""
     statements: list[dict[str, Any]] = []
     start = 0
     for mark in MARKS.finditer(answer):
-        text, cites = bare(answer[start : mark.start()]), [int(n) for n in re.findall(r"\d+", mark.group())]
-        if text:
-            statements.append({"text": text, "cites": cites})
-        elif statements:  # a mark behind the full stop
+        stretch, cites = bare(answer[start : mark.start()]), [int(n) for n in re.findall(r"\d+", mark.group())]
+        copied = stretch and any(stands_in(stretch, quotes[n]) for n in cites if n in quotes)
+        statements += [{"text": text, "cites": []} for text in ([stretch] if copied else pieces(stretch))]
+        if statements:  # with nothing before it, the mark stands behind the full stop
             statements[-1]["cites"] += cites
         start = mark.end()
-    rest = bare(answer[start:])
-    return statements + ([{"text": rest, "cites": []}] if rest else [])
+    return statements + [{"text": text, "cites": []} for text in pieces(answer[start:])]
+
+
+def pieces(text: str) -> list[str]:
+    """The sentences of a text; a text that is one quoted stretch is one piece."""
+    whole = bare(text)
+    if QUOTED_WHOLE.fullmatch(whole):
+        return [whole]
+    return [part for piece in sentencex.segment("en", whole) if (part := bare(piece))]
 
 
 def bare(text: str) -> str:
     """Without the white space, bullets and stray full stops that surround a mark; "" when no word is left."""
-    stripped = text.strip().lstrip("-*•").lstrip(".,;: \n")
+    stripped = re.sub(r"^[-*•]\s+", "", text.strip()).lstrip(".,;:。 \n")
     return stripped.strip() if re.search(r"\w", stripped) else ""
 
 
-def _marked(text: str, marks: str) -> str:
-    if text.startswith("“"):
+def _marked(sentence: Sentence) -> str:
+    text, marks = sentence.text, "".join(f"[{n}]" for n in sentence.cites)
+    if QUOTED_WHOLE.fullmatch(text):
         return f"\n\n{text} {marks}".rstrip() + "\n\n"
     end = text[-1] if text[-1] in ".!?。！？" else ""
     return f"{text[: len(text) - len(end)]} {marks}".rstrip() + (end or ".") + " "
@@ -110,21 +144,27 @@ TYPES: dict[str, type[BaseModel]] = {"Findings": Findings, "Verdicts": Verdicts,
 
 
 def parse(text: str, kind: type[Result]) -> Result:
-    """The first JSON object in `text` that is a `kind`, be it bare, fenced or between words.
+    """The last JSON object in `text` that is a `kind`, be it bare, fenced, between words or behind a repeated form.
 
     Raises ValueError that says what was wrong with the last candidate.
     """
-    decoder, problem, start = json.JSONDecoder(strict=False), "there is no JSON object in it", text.find("{")
+    decoder, problem, found = json.JSONDecoder(strict=False), "there is no JSON object in it", None
+    start = text.find("{")
     while start >= 0:
+        end = start + 1
         try:
-            candidate, _ = decoder.raw_decode(text, start)
-            return kind.model_validate(candidate)
+            candidate, after = decoder.raw_decode(text, start)
+            found, end = kind.model_validate(candidate), after
         except json.JSONDecodeError as error:
             problem = f"its JSON is broken ({error.msg})"
+        except RecursionError:
+            problem, end = "its JSON is nested too deep", len(text)
         except ValidationError as error:
             problem = _first(error.errors()[0])
-        start = text.find("{", start + 1)
-    raise ValueError(problem)
+        start = text.find("{", end)
+    if found is None:
+        raise ValueError(problem)
+    return found
 
 
 def _first(fault: Any) -> str:

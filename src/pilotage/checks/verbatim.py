@@ -7,7 +7,7 @@ import unicodedata
 
 SHORTEST_QUOTE = 8  # characters; less proves nothing
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»❝❞＂", '"') | dict.fromkeys("‘’‚‛‹›＇", "'"))
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"(?:(?<![\w)\]])[-−])?(?:(?<!\d)\.)?\d+(?:[.,]\d+)*")
 
 
 def normalise(text: str) -> str:
@@ -40,26 +40,35 @@ def numbers(text: str) -> set[str]:
 
 
 def _plain(number: str) -> str:
+    sign = "-" if number[0] in "-−" else ""
+    number = number.lstrip("-−")
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", number):
         number = number.replace(",", "")
     whole, dot, rest = number.partition(".")
-    return whole + (dot + rest.rstrip("0")).rstrip(".") if rest.isdigit() else number
+    return sign + ((whole or "0") + (dot + rest.rstrip("0")).rstrip(".") if rest.isdigit() else number)
 
 
 def _whole(text: str, start: int, end: int) -> bool:
-    """No word and no number is cut at either end."""
-    return not (_joined(text[:start][-2:], text[start:][:1]) or _joined(text[:end][-1:], text[end:][:2]))
+    """No word and no number is cut at either end, and no number loses its sign or its unit."""
+    return not (
+        _joined(text[max(0, start - 2) : start], text[start : start + 2])
+        or _joined(text[:end][-2:], text[end : end + 2])
+    )
 
 
 def _joined(before: str, after: str) -> bool:
+    """Whether the characters on both sides of a cut belong to one word or number."""
     left, right = before[-1:], after[:1]
-    if _letter(left) and _letter(right):
-        return True
-    if left.isdigit() and right.isdigit():
-        return True
-    if left.isdigit() and right in ".," and after[1:2].isdigit():
-        return True
-    return left in ".," and right.isdigit() and before[:1].isdigit() and len(before) == 2
+    if _letter(left) or left.isdigit():
+        if _letter(right) or (right.isdigit()):
+            return True
+        if right == "_" and after[1:2].isalnum():  # max_iter, but not _emphasis_
+            return True
+    if left.isdigit():
+        return right == "%" or (right in tuple(".,") and after[1:2].isdigit())
+    if right.isdigit():
+        return left in tuple("-−") or (left in tuple(".,") and before[:1].isdigit()) or left == "."
+    return left == "_" and before[:1].isalnum() and len(before) == 2 and _letter(right)
 
 
 def _letter(char: str) -> bool:

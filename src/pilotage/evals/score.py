@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pilotage.checks.verbatim import normalise
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pilotage.checks.verbatim import stands_in
 from pilotage.errors import ConfigError
-from pilotage.outcome import Result
+from pilotage.outcome import EXIT_CODES, Result
 from pilotage.run import Runner
 from pilotage.settings import Settings
 
@@ -27,6 +29,17 @@ class Question:
     question: str
     answer: str | None = None
     outcome: str | None = None
+
+
+class Row(BaseModel):
+    """A line of the file; further keys are ignored."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: str | int | None = None
+    question: str = Field(min_length=1)
+    answer: str | None = None
+    outcome: Literal[*EXIT_CODES] | None = None  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True)
@@ -70,10 +83,13 @@ def read_questions(path: Path) -> list[Question]:
             continue
         try:
             row = json.loads(line)
-            asked = Question(str(row.get("id", number)), row["question"], row.get("answer"), row.get("outcome"))
-        except (ValueError, KeyError, AttributeError) as error:
-            raise ConfigError(f'{path}:{number}: expected an object with "question" ({error})') from None
-        questions.append(asked)
+            asked = Row.model_validate(row)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise ConfigError(f"{path}:{number}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+        except ValueError as error:
+            raise ConfigError(f"{path}:{number}: not JSON: {error}") from None
+        questions.append(Question(str(asked.id or number), asked.question, asked.answer, asked.outcome))
     if not questions:
         raise ConfigError(f"{path} holds no question")
     return questions
@@ -84,9 +100,12 @@ def evaluate(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Scorecard:  # fmt: skip
     """Run the crew on each question; `out` gets a line per question as soon as it is answered."""
-    runner = Runner(settings, knowledge=knowledge, progress=progress)
     results: list[Result] = []
-    stream = out.open("w", encoding="utf-8") if out else None
+    try:
+        stream = out.open("w", encoding="utf-8") if out else None
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror}", hint="--out takes a file") from None
+    runner = Runner(settings, knowledge=knowledge, progress=progress)
     try:
         for number, question in enumerate(questions, 1):
             results.append(runner.answer(question.question, write=False))
@@ -130,8 +149,8 @@ def score(questions: list[Question], results: list[Result]) -> Scorecard:
 def is_right(question: Question, result: Result) -> bool | None:
     """Whether a result is what the row expects; None when the row expects nothing."""
     if question.answer:
-        wanted = normalise(question.answer)
-        return result.outcome == "accepted" and any(wanted in normalise(c["quote"]) for c in result.citations)
+        quotes = [c["quote"] for c in result.citations]
+        return result.outcome == "accepted" and any(stands_in(question.answer, quote) for quote in quotes)
     if question.outcome:
         return result.outcome == question.outcome
     return None

@@ -128,7 +128,7 @@ class Meter:
             self._waiting.add(outcome)
         threading.Thread(target=work, name=f"pilotage-{key}", daemon=True).start()
         try:
-            return outcome.result(timeout=max(0.0, min(seconds, left)))
+            return outcome.result(timeout=max(0.0, min(seconds, left, threading.TIMEOUT_MAX)))
         except TimeoutError:
             if outcome.done():
                 raise

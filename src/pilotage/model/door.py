@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +32,9 @@ LEAST_CONTEXT_WINDOW = 32_768  # tokens; CrewAI assumes 8,192 for models it does
 LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more is not waited for
 RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
+TOKENS = ("prompt_tokens", "completion_tokens", "cached_prompt_tokens")
+
+_usage: contextvars.ContextVar[Counter[str]] = contextvars.ContextVar("usage", default=Counter())  # noqa: B039
 _inside: contextvars.ContextVar[bool] = contextvars.ContextVar("inside_the_door", default=False)
 
 
@@ -50,7 +54,6 @@ class Door:
     ) -> None:
         self.agent, self.name, self.meter, self.journal = agent, name, meter, journal
         self.free, self.text_tools = free, text_tools
-        self.usage: dict[str, int] = {}
 
     def through(self, request: dict[str, Any], attempt: Callable[[], Any]) -> Any:
         """Make the call, with retries; returns the provider's answer or raises Stopped."""
@@ -72,22 +75,22 @@ class Door:
 
     def _once(self, request: dict[str, Any], attempt: Callable[[], Any], number: int) -> Any:
         self.meter.before_model_call(self.agent, retry=number > 0)
-        self.usage, started = {}, time.monotonic()
+        usage: Counter[str] = Counter()
+        started, key = time.monotonic(), "limits.call_seconds"
         try:
-            answer = self.meter.within(
-                self.agent, self.meter.limits.call_seconds, "limits.call_seconds", lambda: _alone(attempt)
-            )
+            answer = self.meter.within(self.agent, self.meter.limits.call_seconds, key, lambda: _alone(attempt, usage))
             if answer is None or (isinstance(answer, str) and not answer.strip()):
                 raise EmptyAnswer("the model answered with nothing")
         except Exception as error:
-            self._record(request, started, number, error=f"{type(error).__name__}: {error}")
+            self._record(request, started, number, usage, error=f"{type(error).__name__}: {error}")
             raise
-        self._record(request, started, number, answer=pack(answer))
+        self._record(request, started, number, usage, answer=pack(answer))
         return answer
 
-    def _record(self, request: dict[str, Any], started: float, number: int, **outcome: str) -> None:
-        prompt, completion = self.usage.get("prompt_tokens", 0), self.usage.get("completion_tokens", 0)
-        cached = self.usage.get("cached_prompt_tokens", 0)
+    def _record(
+        self, request: dict[str, Any], started: float, number: int, usage: Counter[str], **outcome: str
+    ) -> None:  # fmt: skip
+        prompt, completion, cached = (usage[name] for name in TOKENS)
         usd = 0.0 if self.free else price(self.name, prompt, completion, cached) if prompt + completion else None
         if "error" not in outcome or prompt + completion:
             self.meter.charge(prompt + completion, usd)
@@ -147,8 +150,7 @@ def _subclass(base: Any) -> type[BaseLLM]:
 
         def _track_token_usage_internal(self, usage_data: dict[str, Any]) -> None:
             super()._track_token_usage_internal(usage_data)
-            for name, value in tokens_of(usage_data).items():
-                self._door.usage[name] = self._door.usage.get(name, 0) + value
+            _usage.get().update(tokens_of(usage_data))
 
     Guarded.__name__ = Guarded.__qualname__ = f"Guarded{base.__name__}"
     _subclasses[base] = Guarded
@@ -160,8 +162,7 @@ def tokens_of(usage: dict[str, Any]) -> dict[str, int]:
     from crewai.types.usage_metrics import UsageMetrics
 
     metrics = UsageMetrics.from_provider_dict(usage)
-    names = ("prompt_tokens", "completion_tokens", "cached_prompt_tokens")
-    return {name: int(getattr(metrics, name)) for name in names} if metrics else {}
+    return {name: int(getattr(metrics, name)) for name in TOKENS} if metrics else {}
 
 
 def pack(answer: Any) -> str:
@@ -181,7 +182,8 @@ def can_help(error: BaseException) -> bool:
     if status is not None:
         return status in RETRY_STATUS
     transient = (TimeoutError, ConnectionError, EmptyAnswer, ValidationError, json.JSONDecodeError)
-    return any(isinstance(link, transient) for link in _chain(error))
+    throttled = crewai_retry._ThrottlingErrorClassifier.is_throttling_error(error)
+    return throttled or any(isinstance(link, transient) for link in _chain(error))
 
 
 def status_of(error: BaseException) -> int | None:
@@ -216,9 +218,10 @@ def provider_failure(error: BaseException, model: str, journal: Journal) -> Ende
     return Ended("failed", f"{model}: {type(error).__name__}: {text}", "see `pilotage show last`")
 
 
-def _alone(attempt: Callable[[], Any]) -> Any:
-    """One attempt with CrewAI's own retries off."""
+def _alone(attempt: Callable[[], Any], usage: Counter[str]) -> Any:
+    """One attempt with CrewAI's own retries off; `usage` gets its tokens, and those of no other attempt."""
     inside, active = _inside.set(True), crewai_retry._active_llm_rate_limit_retry.set(True)
+    _usage.set(usage)
     try:
         return attempt()
     finally:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+NATIVE = ("", "openai", "anthropic", "claude", "gemini", "google")  # listed without their prefix
 LOCAL = ("ollama/", "ollama_chat/", "hosted_vllm/")  # servers of one's own: no price a call
 
 
@@ -15,7 +16,8 @@ def price(model: str, prompt_tokens: int, completion_tokens: int, cached_tokens:
     """US dollars of one call, or None when nobody lists a price for `model` ("openai/gpt-4o-mini")."""
     if model.startswith(LOCAL):
         return 0.0
-    entry = _catalogue().get(model) or _catalogue().get(model.split("/", 1)[-1])
+    provider, _, name = model.rpartition("/")
+    entry = _catalogue().get(model) or (_catalogue().get(name) if provider.lower() in NATIVE else None)
     if not entry or "input_cost_per_token" not in entry:
         return None
     per_prompt, per_completion = entry["input_cost_per_token"], entry.get("output_cost_per_token", 0.0)

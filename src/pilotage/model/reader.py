@@ -76,7 +76,8 @@ class Reader(BaseLLM):
 
     def _research(self, messages: Messages, tools: set[str]) -> Any:
         results = list(_tool_results(messages, SEARCH))
-        if not results and SEARCH in tools:
+        searched = any(m["role"] == "tool" and m.get("name") == SEARCH for m in messages)
+        if not searched and SEARCH in tools:
             return [_tool_call(0, SEARCH, query=self._question)]
         hits = [Seen(**{name: hit[name] for name in SEEN}) for result in results for hit in result.get("passages", [])]
         return Findings(findings=[Finding(claim=hit.quote, quote=hit.quote, source=hit.source) for hit in choose(hits)])

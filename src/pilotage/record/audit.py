@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
-from pilotage.record.journal import GENESIS, digest, read_events
+from pilotage.record.journal import GENESIS, digest, read_events, summarise
 from pilotage.record.store import runs
 
 
@@ -27,6 +27,7 @@ class Audit:
 def audit(engine: Engine, run: str, seal: str | None = None) -> Audit:
     """Walk the chain of `run`; with `seal` (from result.json) also prove that its end is the one that was sealed."""
     previous, count, erased, last_kind = GENESIS, 0, 0, ""
+    listed: dict[str, object] = {}
 
     def broken(seq: int, reason: str) -> Audit:
         return Audit(run, False, count, previous, seq, reason, erased)
@@ -46,12 +47,17 @@ def audit(engine: Engine, run: str, seal: str | None = None) -> Audit:
                 elif digest(text) != event.digests[name]:
                     return broken(event.seq, f'its content "{name}" does not match its digest')
             previous, last_kind = event.hash, event.kind
+            listed |= summarise(event)
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
         return broken(count + 1, f"it cannot be read ({error})")
     with engine.connect() as connection:
-        listed = connection.execute(select(runs.c.outcome, runs.c.seal).where(runs.c.run == run)).first()
+        row = connection.execute(select(runs).where(runs.c.run == run)).mappings().first()
+    if not count and row is None:
+        return broken(1, "it is not there")
     if seal and seal != previous:
         return broken(count, "the chain does not end with the seal in result.json")
-    if listed and listed.outcome and (last_kind != "run_ended" or listed.seal != previous):
+    if row and row["outcome"] and (last_kind != "run_ended" or row["seal"] != previous):
         return broken(count, "the end of the chain is missing")
+    if row and (wrong := [name for name, value in listed.items() if value is not None and row[name] != value]):
+        return broken(count, f"the list of runs says something else ({', '.join(wrong)})")
     return Audit(run, True, count, previous, erased=erased)

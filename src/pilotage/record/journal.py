@@ -73,7 +73,8 @@ class Journal:
 
     def append(self, kind: str, content: dict[str, Any] | None = None, **facts: Any) -> Event:
         """Redact, hash, store; returns the event. `content` values that are not text are stored as JSON."""
-        texts = {name: self.redactor.text(as_text(value)) for name, value in (content or {}).items()}
+        cleaned = self.redactor.tree(content or {})  # before it is JSON, where a secret may stand escaped
+        texts = {name: self.redactor.text(as_text(value)) for name, value in cleaned.items()}
         digests = {name: digest(text) for name, text in texts.items()}
         with self._lock:
             event = Event(
@@ -101,14 +102,15 @@ class Journal:
                     content=canonical(event.digests), previous=event.previous, hash=event.hash,
                 )
             )  # fmt: skip
-            summary = _summary(event)
+            summary = summarise(event)
             if event.kind == "run_started":
                 connection.execute(insert(runs).values(run=event.run, started=event.at, **summary))
             elif event.kind == "run_ended":
                 connection.execute(update(runs).where(runs.c.run == event.run).values(**summary))
 
 
-def _summary(event: Event) -> dict[str, Any]:
+def summarise(event: Event) -> dict[str, Any]:
+    """What the list of runs says because of this event."""
     if event.kind == "run_started":
         return {"question": event.content["question"], "model": event.facts["model"]}
     if event.kind == "run_ended":
@@ -156,7 +158,7 @@ def new_run_id() -> str:
 
 
 def canonical(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def digest(text: str) -> str:

@@ -17,21 +17,27 @@ from pilotage.errors import ConfigError
 MARK = "[redacted]"
 SECRET_NAME = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
 SHORTEST_VALUE = 8  # a shorter value would redact ordinary words
+EDGE = r"(?<![A-Za-z0-9_])"  # not \b: a key may stand right behind a letter of another script
 PATTERNS = (
-    r"(?i:bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}",
-    r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic, OpenRouter, Stripe
-    r"\bAIza[A-Za-z0-9_-]{30,}",  # Google
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",  # AWS
-    r"\bgh[pousr]_[A-Za-z0-9]{30,}",  # GitHub
-    r"\bgithub_pat_[A-Za-z0-9_]{30,}",
-    r"\bglpat-[A-Za-z0-9_-]{18,}",  # GitLab
-    r"\bhf_[A-Za-z0-9]{30,}",  # Hugging Face
-    r"\bgsk_[A-Za-z0-9]{30,}",  # Groq
-    r"\bxox[abprs]-[A-Za-z0-9-]{10,}",  # Slack
-    r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",  # JSON web tokens
+    r"(?i:bearer|basic)\s+(?=\S*[0-9=_]|\S*[a-z]\S*[A-Z])[A-Za-z0-9._~+/=-]{8,}",
+    EDGE + r"(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic, OpenRouter, Stripe
+    EDGE + r"AIza[A-Za-z0-9_-]{30,}",  # Google
+    EDGE + r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])",  # AWS
+    EDGE + r"gh[pousr]_[A-Za-z0-9]{30,}",  # GitHub
+    EDGE + r"github_pat_[A-Za-z0-9_]{30,}",
+    EDGE + r"glpat-[A-Za-z0-9_-]{18,}",  # GitLab
+    EDGE + r"hf_[A-Za-z0-9]{30,}",  # Hugging Face
+    EDGE + r"gsk_[A-Za-z0-9]{30,}",  # Groq
+    EDGE + r"xox[abprs]-[A-Za-z0-9-]{10,}",  # Slack
+    EDGE + r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",  # JSON web tokens
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----",
-    r"(?<=://)[^\s/:@]+:[^\s/:@]+(?=@)",  # user:password in a URL
+    r"(?<=://)[^\s/:@]*:[^\s/@]+(?=@)",  # user:password in a URL
 )
+
+
+def is_secret(variable: str) -> bool:
+    """Whether a variable's name says that its value is secret; API_KEY_ENV holds a name, not a key."""
+    return bool(SECRET_NAME.search(variable)) and not variable.upper().endswith("_ENV")
 
 
 class Redactor:
@@ -43,10 +49,10 @@ class Redactor:
 
     def __init__(self, environment: Mapping[str, str] | None = None, patterns: Iterable[str] = ()) -> None:
         env = os.environ if environment is None else environment
-        secrets = {v for k, v in env.items() if SECRET_NAME.search(k) and len(v) >= SHORTEST_VALUE}
+        secrets = {v for k, v in env.items() if is_secret(k) and len(v) >= SHORTEST_VALUE}
         literal = [re.escape(value) for value in sorted(secrets, key=len, reverse=True)]
         try:
-            self._pattern = re.compile("|".join([*literal, *PATTERNS, *(f"(?:{p})" for p in patterns)]))
+            self._patterns = [re.compile("|".join([*literal, *PATTERNS])), *map(re.compile, patterns)]
         except re.error as error:
             raise ConfigError(
                 f"record.redact holds no valid regular expression: {error}",
@@ -54,7 +60,9 @@ class Redactor:
             ) from None
 
     def text(self, text: str) -> str:
-        return self._pattern.sub(MARK, text)
+        for pattern in self._patterns:
+            text = pattern.sub(MARK, text)
+        return text
 
     def tree(self, value: Any) -> Any:
         """The same for every string inside dicts, lists and tuples."""

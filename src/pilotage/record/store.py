@@ -24,8 +24,10 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    select,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pilotage.errors import StoreError
 
@@ -61,14 +63,14 @@ runs = Table(
     Column("tokens", Integer),
     Column("usd", Float),  # null when unpriced
     Column("seal", String(64)),
-    Index("runs_started", "started"),
 )
+STARTED = Index("runs_started", runs.c.started)
 
 
 def open_store(path: Path, *, create: bool = True) -> Engine:
     """The engine on the SQLite file `path`; with `create` the folder and the tables are made when absent.
 
-    Raises StoreError with a hint when the file cannot be opened or written.
+    Raises StoreError with a hint when the file cannot be opened, read or written.
     """
     if not create and not path.is_file():
         raise StoreError(f"There is no journal yet at {path.name}", hint="run `pilotage run` first")
@@ -76,14 +78,18 @@ def open_store(path: Path, *, create: bool = True) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
         event.listen(engine, "connect", _prepare)
-        if create:
-            metadata.create_all(engine)
-            with engine.begin() as connection:
+        with engine.begin() as connection:
+            if create:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")  # a read-only file shows here, not in the middle of a run
+                for table in metadata.sorted_tables:
+                    connection.execute(CreateTable(table, if_not_exists=True))
+                connection.execute(CreateIndex(STARTED, if_not_exists=True))
+            else:
+                connection.execute(select(runs.c.run).limit(1))
     except (OSError, DBAPIError) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error.strerror
         raise StoreError(
-            f"The journal {path} cannot be written: {reason}",
+            f"The journal {path} cannot be {'written' if create else 'read'}: {reason}",
             hint="make the folder writable, or change record.store in config/pilotage.yaml",
         ) from None
     return engine

@@ -1,0 +1,139 @@
+"""Redaction: secrets of known forms and values of the environment never pass; ordinary words do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pilotage.errors import ConfigError
+from pilotage.record.redact import MARK, Redactor
+
+LETTERS = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7cF0xL"
+KEYS = {
+    "openai": "sk-" + LETTERS,
+    "openai project": "sk-proj-" + LETTERS,
+    "anthropic": "sk-ant-api03-" + LETTERS,
+    "openrouter": "sk-or-v1-" + LETTERS,
+    "google": "AIza" + LETTERS + "abc",
+    "aws": "AKIA" + "ABCDEFGH12345678",
+    "github": "ghp_" + LETTERS + "abcd",
+    "github fine-grained": "github_pat_" + LETTERS,
+    "gitlab": "glpat-" + LETTERS[:20],
+    "hugging face": "hf_" + LETTERS + "ab",
+    "groq": "gsk_" + LETTERS + LETTERS,
+    "slack": "xoxb-" + "123456789012-" + LETTERS,
+    "json web token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0." + LETTERS,
+}
+FRAMES = ["{}", "key={}", '{{"key": "{}"}}', "the key is {}, keep it", "line\n{}\nline", "한국어 {}"]
+KEPT = [
+    "The task-force asked for disk-cache space and risk-averse settings.",
+    "sk-short",
+    "See https://example.com:8080/a@b and mail me@example.com at 12:30.",
+    "retries.md#3f9a2c1e",
+    "a" * 64,
+    "The bearer of this message left.",
+]
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_of_a_known_form_is_taken_out_wherever_it_stands(name: str, frame: str) -> None:
+    text = Redactor({}).text(frame.format(KEYS[name]))
+    assert KEYS[name] not in text
+    assert LETTERS[:12] not in text
+    assert text == frame.format(MARK)
+
+
+def test_a_key_glued_to_a_word_of_a_script_without_spaces_is_taken_out() -> None:
+    assert KEYS["openai"] not in Redactor({}).text(f"키는{KEYS['openai']}입니다")
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
+    assert Redactor({}).text(text) == text
+
+
+@pytest.mark.parametrize("text", ["Basic questions get short answers.", "a basic understanding", "bearer instruments"])
+def test_basic_and_bearer_are_words_too(text: str) -> None:
+    assert Redactor({}).text(text) == text
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Basic"])
+def test_the_credentials_of_a_header_are_taken_out(scheme: str) -> None:
+    assert Redactor({}).text(f"Authorization: {scheme} dXNlcjpwYXNzd29yZA==") == f"Authorization: {MARK}"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://app:{}@db.example.com/x", "https://user:{}@example.com/", "redis+ssl://u:{}@h:6379/0"]
+)
+def test_the_password_of_a_url_is_taken_out_and_its_host_stays(url: str) -> None:
+    text = Redactor({}).text(url.format("hunter-2!"))
+    assert "hunter" not in text
+    assert url.split("@")[1] in text
+
+
+@pytest.mark.parametrize("url", ["redis://:{}@cache.example.com/0", "https://user:pa:{}@example.com/"])
+def test_a_password_without_a_user_or_with_a_colon_is_taken_out(url: str) -> None:
+    assert "hunter" not in Redactor({}).text(url.format("hunter-2!"))
+
+
+@pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY"])
+def test_a_private_key_is_taken_out_over_all_its_lines(kind: str) -> None:
+    block = f"-----BEGIN {kind}-----\nMIIEow\nAB/+cd==\n-----END {kind}-----"
+    assert Redactor({}).text(f"before\n{block}\nafter") == f"before\n{MARK}\nafter"
+    assert Redactor({}).text(json.dumps({"file": block})) == json.dumps({"file": MARK})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["OPENAI_API_KEY", "MY_APIKEY", "KEY", "DB_PASSWORD", "github_token", "AWS_SECRET_ACCESS_KEY", "X_CREDENTIALS"],
+)
+def test_the_value_of_a_secret_variable_is_taken_out(name: str) -> None:
+    assert Redactor({name: "plain words 1"}).text("it is plain words 1.") == f"it is {MARK}."
+
+
+@pytest.mark.parametrize("name", ["MONKEY", "KEYBOARD", "TOKENIZERS_PARALLELISM", "PASSAGES", "HOME"])
+def test_the_value_of_an_ordinary_variable_stays(name: str) -> None:
+    assert Redactor({name: "plain words 1"}).text("it is plain words 1.") == "it is plain words 1."
+
+
+def test_a_value_too_short_to_be_a_secret_stays() -> None:
+    assert Redactor({"API_KEY": "test"}).text("a test of retries") == "a test of retries"
+
+
+def test_the_longer_of_two_nested_values_is_taken_out_whole() -> None:
+    redactor = Redactor({"A_KEY": "abcdefgh", "B_KEY": "abcdefgh-and-more"})
+    assert redactor.text("abcdefgh-and-more") == MARK
+
+
+def test_a_value_full_of_pattern_signs_is_taken_literally() -> None:
+    assert Redactor({"A_KEY": "a.b*c(d[e\\f"}).text("x a.b*c(d[e\\f y") == f"x {MARK} y"
+    assert Redactor({"A_KEY": "a.b*c(d[e"}).text("xaxbbcdde") == "xaxbbcdde"
+
+
+def test_patterns_of_the_settings_are_taken_out_too() -> None:
+    redactor = Redactor({}, ["EMP-\\d{4}", "x|yy"])
+    assert redactor.text("EMP-1234, EMP-12, yy and x") == f"{MARK}, EMP-12, {MARK} and {MARK}"
+
+
+@pytest.mark.parametrize("pattern", ["(open", "*x", "[a"])
+def test_a_broken_pattern_is_a_config_error(pattern: str) -> None:
+    with pytest.raises(ConfigError, match=r"record\.redact holds no valid regular expression") as caught:
+        Redactor({}, [pattern])
+    assert "record.redact" in caught.value.hint
+
+
+def test_a_pattern_with_a_flag_is_valid() -> None:
+    assert Redactor({}, ["(?i)codename"]).text("CodeName X") == f"{MARK} X"
+
+
+def test_every_string_of_a_tree_is_cleaned_and_the_rest_stays() -> None:
+    key = KEYS["openai"]
+    tree = {"a": [key, 1, None, 2.5, True], key: {"deep": (f"x {key}",)}}
+    assert Redactor({}).tree(tree) == {"a": [MARK, 1, None, 2.5, True], MARK: {"deep": [f"x {MARK}"]}}
+
+
+def test_the_name_of_the_key_variable_is_no_secret() -> None:
+    redactor = Redactor({"PILOTAGE_MODEL_API_KEY_ENV": "MY_SERVER_KEY"})
+    assert redactor.text("MY_SERVER_KEY is not set") == "MY_SERVER_KEY is not set"
