@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,9 +98,13 @@ def sessions(
     Example: pilotage sessions --limit 5
     """
     from pilotage.record.journal import list_runs
+    from pilotage.record.store import NoJournal
     from pilotage.views import session_line
 
-    rows = list_runs(_store(), limit)
+    try:
+        rows = list_runs(_store(), limit)
+    except NoJournal:
+        rows = []
     for row in rows:
         print(json.dumps(row, ensure_ascii=False) if as_json else session_line(row))
     if not rows:
@@ -123,14 +128,12 @@ def show(name: Run, as_json: Json = False) -> None:
 @app.command()
 def export(
     name: Run,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One event per line, with content and hashes.")] = False,
+    _jsonl: Annotated[bool, typer.Option("--jsonl", help="One event per line, with content and hashes.")] = True,
 ) -> None:
     """Take a run away: every event with its content and hashes.
 
     Example: pilotage export last --jsonl > run.jsonl
     """
-    if not jsonl:
-        raise ConfigError("Say in which form", hint="pilotage export RUN --jsonl")
     show(name, as_json=True)
 
 
@@ -145,9 +148,17 @@ def audit(
     """
     from pilotage.record.audit import audit as verify
     from pilotage.record.journal import find_run, list_runs
+    from pilotage.record.store import NoJournal
     from pilotage.views import audit_line, sealed
 
-    engine, settings = _store(), _settings([])
+    settings = _settings([])
+    try:
+        engine = _store()
+    except NoJournal:
+        if name:
+            raise
+        print("no runs yet", file=sys.stderr)
+        return
     names = [find_run(engine, name)] if name else [row["run"] for row in list_runs(engine, limit=1_000_000)]
     reports = [verify(engine, run, sealed(settings.runs / run)) for run in names]
     for report in reports:
@@ -171,6 +182,8 @@ def index(knowledge: KnowledgeDir = None) -> None:
     )
     report.warn(opened.warnings)
     opened.embed_missing(progress=report.progress_bar())
+    left = opened.pending
+    print(f"{left:,} sentences have no vector" if left else "indexed, every sentence has its vector", file=sys.stderr)
     opened.close()
 
 
@@ -209,7 +222,9 @@ def invoke(arguments: list[str] | None = None) -> int:
         if hasattr(error, "exit_code") and hasattr(error, "show"):  # a usage error of the command line
             error.show()
             return errors.EXIT_CONFIG
-        raise
+        traceback.print_exc()
+        print(_redacted(f"error: this is a bug: {type(error).__name__}: {error}"), file=sys.stderr)
+        return errors.EXIT_FAILED
     if code == errors.EXIT_INTERRUPTED:  # typer makes this of a Ctrl-C, and says nothing
         print("interrupted", file=sys.stderr)
     return code if isinstance(code, int) else errors.EXIT_OK
@@ -236,10 +251,9 @@ def _store() -> Engine:
 def _say_model(settings: Any) -> None:
     from pilotage.model.factory import READER, READER_NOTICE, model_name
 
-    if all(model_name(settings, agent) == READER for agent in settings.agents):
-        print(READER_NOTICE, file=sys.stderr)
-    else:
-        print(f"model: {model_name(settings)}", file=sys.stderr)
+    models = list(dict.fromkeys(model_name(settings, agent) for agent in settings.agents))
+    print(READER_NOTICE if models == [READER] else f"model: {', '.join(models)}", file=sys.stderr)
+    print("loading …", file=sys.stderr, flush=True)
 
 
 def _redacted(text: str) -> str:

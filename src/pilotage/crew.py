@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.hooks import HookAborted
 from pydantic import BaseModel
 
-from pilotage import tools
+from pilotage import names, tools
 from pilotage.checks.gate import Evidence, Gate
 from pilotage.checks.results import TYPES, Explanation
 from pilotage.errors import ConfigError, nearest
@@ -99,12 +98,9 @@ class Kit:
 def build_crew(kit: Kit) -> Crew:
     """Call the user's crew function, which `crew` in pilotage.yaml names."""
     path = kit.settings.engine.crew
-    module_name, _, attribute = path.partition(":")
-    try:
-        function = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"The crew {path} cannot be found: {error}", hint=f"change crew in {CONFIG}") from None
-    crew = function(kit)
+    root = kit.settings.root
+    function = names.find(path, "crew", root)
+    crew = names.calling(lambda: function(kit), path, root)
     if not isinstance(crew, Crew):
         raise ConfigError(f"{path} returned {type(crew).__name__}, not a crewai.Crew", hint=f"see crew in {CONFIG}")
     last = crew.tasks[-1]
@@ -130,16 +126,14 @@ def result_type(name: str, task: str, root: Path) -> type[BaseModel]:
     """Findings, Verdicts, Explanation, or the class that module:Class names."""
     if name in TYPES:
         return TYPES[name]
-    module_name, colon, attribute = name.partition(":")
+    line = read_yaml(root / TASKS, TASKS)[1].at(TASKS, task, "output_pydantic")
+    at = f'{line}: task "{task}": output_pydantic "{name}"'
     try:
-        found = getattr(importlib.import_module(module_name), attribute) if colon else None
-    except (ImportError, AttributeError):
-        found = None
+        found = names.find(name, "output_pydantic", root) if ":" in name else None
+    except ConfigError as error:
+        raise ConfigError(f"{at}: {error}", hint=nearest(name, TYPES)) from None
     if not (isinstance(found, type) and issubclass(found, BaseModel)):
-        at = read_yaml(root / TASKS, TASKS)[1].at(TASKS, task, "output_pydantic")
-        raise ConfigError(
-            f'{at}: task "{task}": output_pydantic "{name}" is no pydantic model', hint=nearest(name, TYPES)
-        )
+        raise ConfigError(f"{at} is no pydantic model", hint=nearest(name, TYPES))
     return found
 
 
@@ -155,7 +149,7 @@ def as_guardrail(gate: Gate) -> Any:
     return lambda output: guardrail(output)  # CrewAI refuses annotations that are strings
 
 
-def _known(name: str, names: Any, what: str) -> str:
-    if name not in names:
-        raise ConfigError(f'There is no {what} "{name}"', hint=nearest(name, names))
+def _known(name: str, known: Any, what: str) -> str:
+    if name not in known:
+        raise ConfigError(f'There is no {what} "{name}"', hint=nearest(name, known))
     return name

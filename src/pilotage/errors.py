@@ -78,8 +78,10 @@ class StoreError(PilotageError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean "max_iter"?`, or the list of known names when nothing is near."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else "known: " + ", ".join(names)
+    tails = {candidate.rsplit(".", 1)[-1]: candidate for candidate in names}  # what limits.* share says nothing
+    close = difflib.get_close_matches(name.rsplit(".", 1)[-1], tails, n=1, cutoff=0.7 if "." in name else 0.6)
+    found = [tails[tail] for tail in close] or difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+    return f'did you mean "{found[0]}"?' if found else "known: " + ", ".join(names)
 
 
 def _figure(value: float) -> str:

@@ -21,6 +21,7 @@ def import_crewai(runs: Path) -> None:
     """Import CrewAI with its files below `runs`; does nothing when it is imported already."""
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_not_crewais)  # it also calls logging.error itself; failures are ours to report
     home = runs / "crewai"
     os.environ.setdefault("CREWAI_STORAGE_DIR", str(home))
     if "crewai" in sys.modules:
@@ -28,6 +29,10 @@ def import_crewai(runs: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     with _home_at(home):
         import crewai  # noqa: F401
+
+
+def _not_crewais(record: logging.LogRecord) -> bool:
+    return "crewai" not in Path(record.pathname).parts
 
 
 @contextlib.contextmanager

@@ -36,9 +36,13 @@ def markdown(result: Result, decisions: list[dict[str, Any]]) -> str:
         parts += ["## Partial: what was found before the run ended, not an answer", ""]
         parts += [f"- “{f['quote']}” (`{f['source']}`)" for f in result.findings] + [""]
     if result.unsupported:
-        parts += ["## What did not hold", ""] + [f"- {f['reason']}: {f['sentence']}" for f in result.unsupported] + [""]
+        parts += ["## What did not hold", ""] + [f"- {_fault(f)}" for f in result.unsupported] + [""]
     parts.append(f"{summary(result)}  \nseal: `{result.seal}`; every step: `pilotage show {result.run}`")
     return "\n".join(parts) + "\n"
+
+
+def _fault(fault: dict[str, str]) -> str:
+    return fault["reason"] + (f": {fault['sentence']}" if fault["sentence"] else "")
 
 
 def summary(result: Result) -> str:
@@ -70,11 +74,12 @@ def print_result(result: Result, out: TextIO | None = None, err: TextIO | None =
     for c in result.citations:
         print(f"[{c['n']}] {c['where']} ({c['source']})", file=out)
     for fault in result.unsupported:
-        print(f"did not hold: {fault['reason']}: {fault['sentence'][:200]}", file=out)
+        print(f"did not hold: {_fault(fault)[:300]}", file=out)
     out.flush()
     if result.hint and result.exit_code:
         print(f"hint: {result.hint}", file=err, flush=True)
-    print(f"\n{summary(result)}", file=out, flush=True)
+    gap = "\n" if result.answer or result.unsupported else ""
+    print(f"{gap}{summary(result)}", file=out, flush=True)
 
 
 def progress_lines(err: TextIO | None = None) -> Callable[[Event], None]:

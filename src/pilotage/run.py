@@ -26,7 +26,7 @@ from pilotage.quiet import import_crewai
 from pilotage.record.journal import Journal, Listener
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
-from pilotage.settings import CONFIG, Settings, load
+from pilotage.settings import CONFIG, TASKS, Settings, load
 
 if TYPE_CHECKING:
     from crewai import Crew
@@ -51,7 +51,7 @@ class Runner:
         self.knowledge = Knowledge.open(
             knowledge or settings.knowledge, settings.runs / "index.sqlite", progress=progress
         )
-        self.warnings = [*self.knowledge.warnings, *self._embed_behind()]
+        self.warnings = self._warnings()
 
     def answer(self, question: str, *, listener: Listener | None = None, write: bool = True) -> Result:
         """One run. Raises ConfigError before anything is started; afterwards every end is an outcome."""
@@ -72,14 +72,13 @@ class Runner:
         self.knowledge.close()
         self.engine.dispose()
 
-    def _embed_behind(self) -> list[str]:
-        """Make missing sentence vectors while runs go on; what is done by the end of the process is kept."""
-        pending = self.knowledge.pending
-        if not pending:
-            return []
-        work, most = self.knowledge.embed_missing, self.settings.engine.limits.seconds
-        threading.Thread(target=work, kwargs={"budget_seconds": most}, name="pilotage-vectors", daemon=True).start()
-        return [f"{pending:,} sentences have no vector yet: full text for those (`pilotage index` makes them now)"]
+    def _warnings(self) -> list[str]:
+        """What the user should know before the first answer; starts making missing vectors behind the runs."""
+        with_task = {task.agent for task in self.settings.tasks.values()}
+        idle = [f'agent "{name}" has no task in {TASKS}' for name in self.settings.agents if name not in with_task]
+        pending = self.knowledge.embed_behind()
+        late = f"{pending:,} sentences have no vector yet: full text for those (`pilotage index` makes them now)"
+        return [*self.knowledge.warnings, *idle, *([late] if pending else [])]
 
     def _build(self, question: str, journal: Journal) -> tuple[Kit, Crew]:
         from pilotage.crew import Kit, build_crew

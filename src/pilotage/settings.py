@@ -7,6 +7,7 @@ came from. An unknown key, a wrong type or an unknown name is a ConfigError with
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from pilotage.errors import ConfigError, nearest
 from pilotage.yamlfile import Marks, describe, read_yaml
@@ -27,11 +28,20 @@ TEXT_KEYS = {
     "question", "crew", "tools", "model.name", "model.base_url", "model.api_key_env", "model.tool_calls",
     "evidence.knowledge", "record.store",
 }  # fmt: skip
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w-]*)\}")
 ALIASES = {"MODEL": "model.name", "QUESTION": "question"}
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Spec = TypeVar("Spec", bound=BaseModel)
-ModuleAttribute = Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
+
+
+def _module_attribute(name: str) -> str:
+    if not re.fullmatch(r"[\w.]+:\w+", name):
+        raise ValueError("expected module:function, such as my_crew.crew:crew")
+    return name
+
+
+ModuleAttribute = Annotated[str, AfterValidator(_module_attribute)]
 
 
 class Strict(BaseModel):
@@ -162,6 +172,8 @@ def load(root: Path | None = None, overrides: Mapping[str, str] | None = None) -
     engine = _check(EngineSpec, *files[CONFIG], CONFIG)
     agents = _check_entries(AgentSpec, *files[AGENTS], AGENTS)
     tasks = _check_entries(TaskSpec, *files[TASKS], TASKS)
+    _check_texts(agents, files[AGENTS][1], AGENTS)
+    _check_texts(tasks, files[TASKS][1], TASKS)
     _check_names(agents, tasks, files[TASKS][1])
     return Settings(root, engine, agents, tasks, {key: origins.get(key, "default") for key in known_keys()})
 
@@ -239,6 +251,16 @@ def _check_entries(spec: type[Spec], tree: dict[str, Any], marks: Marks, file: s
         except ValidationError as error:
             raise describe(error, spec, marks, file, prefix=(name,)) from None
     return entries
+
+
+def _check_texts(entries: Mapping[str, AgentSpec] | Mapping[str, TaskSpec], marks: Marks, file: str) -> None:
+    """CrewAI fills {question} in; any other {name} would end the run when it has begun."""
+    for name, entry in entries.items():
+        for key, value in entry.model_dump().items():
+            for found in PLACEHOLDER.findall(value) if isinstance(value, str) else ():
+                if found != "question":
+                    problem = f"{marks.at(file, name, key)}: unknown placeholder {{{found}}} in {name}.{key}"
+                    raise ConfigError(problem, hint="the only one is {question}")
 
 
 def _check_names(agents: Mapping[str, AgentSpec], tasks: Mapping[str, TaskSpec], marks: Marks) -> None:

@@ -10,7 +10,6 @@ A tool is a plain function with type hints and a docstring (both are shown to th
 
 from __future__ import annotations
 
-import importlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -18,10 +17,11 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from pilotage import names
 from pilotage.errors import ConfigError, LimitExceeded, nearest
 from pilotage.guard.limits import Meter, RunEnded
 from pilotage.record.journal import Journal
-from pilotage.settings import AGENTS, Settings
+from pilotage.settings import AGENTS, TASKS, Settings
 from pilotage.yamlfile import read_yaml
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 MARK = "__pilotage_tool__"
 BUILT_IN = ("search_knowledge", "read_source")
+NEEDS = {"findings": "search_knowledge", "verdicts": "read_source"}  # check -> the tool that makes it possible
 
 
 @overload
@@ -91,12 +92,7 @@ def user_tools(settings: Settings) -> dict[str, Any]:
     module_name = settings.engine.tools
     if not module_name:
         return {}
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(
-            f"The tools module {module_name} cannot be imported: {error}", hint="change tools in config/pilotage.yaml"
-        ) from None
+    module = names.find(module_name, "tools", settings.root)
     marked = {name: value for name, value in vars(module).items() if hasattr(value, MARK)}
     objects = {
         v.name: v
@@ -107,16 +103,22 @@ def user_tools(settings: Settings) -> dict[str, Any]:
 
 
 def check_names(settings: Settings, known: Mapping[str, Any]) -> None:
-    """Raise ConfigError with file and line when an agent names a tool that nobody wrote."""
-    names = [*BUILT_IN, *known]
+    """Raise ConfigError with file and line when an agent names a tool that nobody wrote, or lacks one it must have."""
+    tools = [*BUILT_IN, *known]
     for agent, spec in settings.agents.items():
         for wanted in spec.tools:
-            if wanted not in names:
+            if wanted not in tools:
                 at = read_yaml(settings.root / AGENTS, AGENTS)[1].at(AGENTS, agent, "tools")
                 raise ConfigError(
                     f'{at}: agent "{agent}" names the tool "{wanted}", which does not exist',
-                    hint=nearest(wanted, names),
+                    hint=nearest(wanted, tools),
                 )
+    for name, task in settings.tasks.items():
+        for check in task.checks:
+            if (needed := NEEDS.get(check)) and needed not in settings.agents[task.agent].tools:
+                at = read_yaml(settings.root / TASKS, TASKS)[1].at(TASKS, name, "checks")
+                problem = f'{at}: task "{name}" checks {check}, but its agent "{task.agent}" has no {needed}'
+                raise ConfigError(problem, hint=f"give {task.agent} the tool {needed} in {AGENTS}, or drop the check")
 
 
 def guarded(name: str, function: Callable[..., Any], agent: str, meter: Meter, journal: Journal) -> Callable[..., str]:

@@ -105,7 +105,8 @@ def describe(
     if fault["type"] == "missing":
         return ConfigError(f'{where}: "{key}" is missing', hint=f"add {path[-1]} to {file}")
     found = f", found {fault['input']!r}" if not isinstance(fault["input"], dict) else ", found a mapping"
-    return ConfigError(f'{where}: "{key}": {_plain(fault["msg"])}{found}', hint=f"change {key} in {file}")
+    hint = f"change {key} in {file}" if where.startswith(file) else f"change {where}"
+    return ConfigError(f'{where}: "{key}": {_plain(fault["msg"])}{found}', hint=hint)
 
 
 def _fields(spec: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

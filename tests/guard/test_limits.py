@@ -72,7 +72,7 @@ def test_the_cap_on_model_calls_stops_the_next_one_before_it_is_made(make: Make)
     for _ in range(3):
         meter.before_model_call("a")
     error = stopped_by(meter, "limits.model_calls", lambda: meter.before_model_call("a"))
-    assert (error.kind, error.value, error.limit) == ("model calls", 4, 3)
+    assert (error.kind, error.value, error.limit) == ("model calls", 3, 3)
     assert meter.model_calls == 3
     assert error.hint == f"raise limits.model_calls in {CONFIG}"
 
@@ -91,7 +91,7 @@ def test_the_cap_on_tool_calls_stops_the_next_one_before_it_is_made(make: Make) 
     meter.before_tool_call("a")
     meter.before_tool_call("b")
     error = stopped_by(meter, "limits.tool_calls", lambda: meter.before_tool_call("a"))
-    assert (error.value, error.limit, meter.tool_calls) == (3, 2, 2)
+    assert (error.value, error.limit, meter.tool_calls) == (2, 2, 2)
 
 
 @pytest.mark.parametrize(("spent", "stops"), [(999, False), (1000, True), (1500, True)])
@@ -148,7 +148,7 @@ def test_max_iter_of_an_agent_stops_its_next_call_and_names_agents_yaml(make: Ma
     meter.before_model_call("verifier")
     meter.before_model_call("verifier")
     error = stopped_by(meter, "verifier.max_iter", lambda: meter.before_model_call("verifier"))
-    assert (error.value, error.limit) == (3, 2)
+    assert (error.value, error.limit) == (2, 2)
     assert error.hint == f"raise verifier.max_iter in {AGENTS}"
     assert meter.model_calls == 2
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from pilotage.errors import StoreError
+from pilotage.errors import ConfigError, StoreError
 from pilotage.record.audit import audit
 from pilotage.record.journal import (
     GENESIS,
@@ -253,13 +253,13 @@ def test_a_run_is_found_by_its_id_its_beginning_and_last(store: Engine) -> None:
 def test_a_name_that_fits_none_or_several_is_an_error(store: Engine, name: str, problem: str) -> None:
     for run in ("20260102-000000-bbbbbb", "20260102-000000-cccccc"):
         begin(store, run)
-    with pytest.raises(StoreError, match=problem) as caught:
+    with pytest.raises(ConfigError, match=problem) as caught:
         find_run(store, name)
     assert "sessions" in caught.value.hint
 
 
 def test_last_of_no_runs_is_an_error(store: Engine) -> None:
-    with pytest.raises(StoreError, match="No run begins"):
+    with pytest.raises(ConfigError, match="No run begins"):
         find_run(store, "last")
 
 
@@ -270,7 +270,7 @@ def test_run_ids_are_unique_and_sort_by_time() -> None:
 
 
 def test_no_journal_yet_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no journal yet") as caught:
+    with pytest.raises(ConfigError, match="no runs yet") as caught:
         open_store(tmp_path / "none.sqlite", create=False)
     assert "pilotage run" in caught.value.hint
     assert not (tmp_path / "none.sqlite").exists()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ class Knowledge:
         self._index, self._embedder = index, embedder
         self._lock, self._stems = threading.Lock(), Stems()
         self._vectors, self._seen = Vectors.empty(), (0, 0)
+        self._stop = threading.Event()
+        self._behind: threading.Thread | None = None
         self._words: dict[int, Words] = {}
 
     @classmethod
@@ -103,9 +106,25 @@ class Knowledge:
             return 0
         own = Index(self._index.path, self._index.folder)
         try:
-            return vectorize.embed_missing(own, self._embedder, budget_seconds, progress)
+            return vectorize.embed_missing(own, self._embedder, budget_seconds, progress, self._stop)
         finally:
             own.close()
+
+    def embed_behind(self) -> int:
+        """Make missing vectors in a thread until `close`; what is done by then is kept. How many are missing."""
+        pending = self.pending
+        if pending and self._behind is None:
+            self._behind = threading.Thread(target=self.embed_missing, name="pilotage-vectors", daemon=True)
+            self._behind.start()
+            atexit.register(self._end_behind)  # a thread inside onnxruntime would abort the interpreter's end
+        return pending
+
+    def _end_behind(self) -> None:
+        self._stop.set()
+        if self._behind is not None:
+            self._behind.join()
+            atexit.unregister(self._end_behind)
+            self._behind = None
 
     @property
     def pending(self) -> int:
@@ -114,7 +133,8 @@ class Knowledge:
             return vectorize.missing(self._index) if self._embedder else 0
 
     def close(self) -> None:
-        """Release the index."""
+        """End what goes on behind, and release the index."""
+        self._end_behind()
         with self._lock:
             self._index.close()
             self._stems.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pilotage.evidence.index import Index
 from pilotage.evidence.sync import embedding_text
 from pilotage.evidence.terms import is_foreign
 
-CHUNK = 512  # sentences embedded and stored at a time
+CHUNK = 64  # sentences embedded and stored at a time: a fraction of a second, so that it can be stopped
 SAMPLE = 3000  # characters of a file that tell its language
 
 # "cross join" keeps SQLite's order of the tables: sentences first, by their id.
@@ -45,13 +46,16 @@ def embed_missing(
     embedder: Embedder,
     budget: float | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> int:
-    """Embed until nothing is left or `budget` seconds are gone; how many sentences are left."""
+    """Embed until nothing is left, `budget` seconds are gone or `stop` is set; how many sentences are left."""
     started, done, written, cursor = time.monotonic(), 0, 0, 0
     version = index.state()[0]
     left = total = missing(index)
     english: dict[int, bool] = {}
     while left > 0 and (budget is None or time.monotonic() - started < budget):
+        if stop is not None and stop.is_set():
+            return left
         rows = index.db.execute(
             f"select s.id, s.digest, substr(p.text, s.start + 1, s.stop - s.start), p.file {_MISSING} "
             "order by s.id limit ?",

@@ -82,20 +82,20 @@ class Meter:
         """Count the call that is about to be made, or raise: RunEnded, LimitExceeded."""
         with self._lock:
             self._check_time(agent)
-            self._check("model calls", self.model_calls + 1, self.limits.model_calls, "limits.model_calls")
-            self._check("tokens", self.tokens + 1, self.limits.tokens, "limits.tokens", shown=self.tokens)
-            self._check("usd", self.usd, self.limits.usd, "limits.usd", reached=self.usd >= self.limits.usd)
+            self._check("model calls", self.model_calls, self.limits.model_calls, "limits.model_calls")
+            self._check("tokens", self.tokens, self.limits.tokens, "limits.tokens")
+            self._check("usd", self.usd, self.limits.usd, "limits.usd")
             turn = self._turns.get(agent)
             if turn and not retry:
                 key = f"{agent}.max_iter"
-                self._check(f"iterations of {agent}", turn.iterations + 1, turn.max_iter, key, file=AGENTS)
+                self._check(f"iterations of {agent}", turn.iterations, turn.max_iter, key, file=AGENTS)
                 turn.iterations += 1
             self.model_calls += 1
 
     def before_tool_call(self, agent: str) -> None:
         with self._lock:
             self._check_time(agent)
-            self._check("tool calls", self.tool_calls + 1, self.limits.tool_calls, "limits.tool_calls")
+            self._check("tool calls", self.tool_calls, self.limits.tool_calls, "limits.tool_calls")
             self.tool_calls += 1
 
     def charge(self, tokens: int, usd: float | None) -> None:
@@ -164,24 +164,19 @@ class Meter:
     def _check_time(self, agent: str) -> None:
         self._raise_if_ended()
         now, turn = time.monotonic(), self._turns.get(agent)
-        spent = now - self.started
-        self._check("seconds", spent, self.limits.seconds, "limits.seconds", reached=spent >= self.limits.seconds)
+        self._check("seconds", now - self.started, self.limits.seconds, "limits.seconds")
         if turn:
             used = now - (turn.deadline - turn.seconds)
-            key = f"{agent}.max_execution_time"
-            self._check(f"seconds of {agent}", used, turn.seconds, key, reached=now >= turn.deadline, file=AGENTS)
+            self._check(f"seconds of {agent}", used, turn.seconds, f"{agent}.max_execution_time", file=AGENTS)
 
-    def _check(
-        self, kind: str, value: float, limit: float, key: str, *,
-        reached: bool | None = None, shown: float | None = None, file: str = CONFIG,
-    ) -> None:  # fmt: skip
-        if not (value > limit if reached is None else reached):
+    def _check(self, kind: str, used: float, limit: float, key: str, *, file: str = CONFIG) -> None:
+        """Raise LimitExceeded, and end the run, when nothing is left under the limit for one more step."""
+        if used < limit:
             return
-        hint = f"raise {key} in {file}"
-        error = LimitExceeded(kind, value if shown is None else shown, limit, key=key, hint=hint)
+        error = LimitExceeded(kind, used, limit, key=key, hint=f"raise {key} in {file}")
         if self.ended is None:
-            self.journal.append("limit", limit=kind, value=round(error.value, 6), cap=limit, key=key)
-        self.end(Ended("limited", str(error), hint))
+            self.journal.append("limit", limit=kind, value=round(used, 6), cap=limit, key=key)
+        self.end(Ended("limited", str(error), error.hint))
         raise error
 
     def _raise_if_ended(self) -> None:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pilotage.errors import ConfigError
-from pilotage.settings import ModelSpec, Settings
+from pilotage.settings import AGENTS, ModelSpec, Settings
 
 if TYPE_CHECKING:
     from crewai import BaseLLM
@@ -53,7 +53,12 @@ def check(settings: Settings) -> None:
     """Raise ConfigError when the model of an agent cannot work: an unset key, a variable that does not exist."""
     for agent in settings.agents:
         if (name := model_name(settings, agent)) != READER:
-            find_key(name, settings.engine.model)
+            try:
+                find_key(name, settings.engine.model)
+            except ConfigError as error:
+                if settings.agents[agent].llm is None:
+                    raise
+                raise ConfigError(f"{agent}.llm: {error}", hint=f"{error.hint}; or drop llm in {AGENTS}") from None
 
 
 def find_key(name: str, spec: ModelSpec) -> str | None:

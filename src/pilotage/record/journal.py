@@ -22,7 +22,7 @@ from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
-from pilotage.errors import StoreError
+from pilotage.errors import ConfigError, StoreError
 from pilotage.record.redact import Redactor
 from pilotage.record.store import events, payloads, runs
 
@@ -76,10 +76,10 @@ class Journal:
         cleaned = self.redactor.tree(content or {})  # before it is JSON, where a secret may stand escaped
         texts = {name: self.redactor.text(as_text(value)) for name, value in cleaned.items()}
         digests = {name: digest(text) for name, text in texts.items()}
+        plain = _plain({name: self.redactor.tree(value) for name, value in facts.items()})
         with self._lock:
             event = Event(
-                self.run, self._seq + 1, round(time.time(), 6), kind, _plain(self.redactor.tree(facts)),
-                dict(texts), digests, self._previous,
+                self.run, self._seq + 1, round(time.time(), 6), kind, plain, dict(texts), digests, self._previous,
             )  # fmt: skip
             event = Event(**{**event.as_json(), "hash": event.compute_hash()})
             try:
@@ -139,7 +139,7 @@ def list_runs(engine: Engine, limit: int = 20) -> list[dict[str, Any]]:
 
 
 def find_run(engine: Engine, name: str) -> str:
-    """The id of the one run that begins with `name`, or of the newest for "last"; else StoreError."""
+    """The id of the one run that begins with `name`, or of the newest for "last"; else ConfigError."""
     with engine.connect() as connection:
         if name == "last":
             found = connection.execute(select(runs.c.run).order_by(runs.c.started.desc()).limit(1)).scalars().all()
@@ -148,7 +148,7 @@ def find_run(engine: Engine, name: str) -> str:
             found = connection.execute(matches).scalars().all()
     if len(found) != 1:
         problem = "Several runs begin" if found else "No run begins"
-        raise StoreError(f'{problem} with "{name}"', hint="`pilotage sessions` lists them; `last` is the newest")
+        raise ConfigError(f'{problem} with "{name}"', hint="`pilotage sessions` lists them; `last` is the newest")
     return str(found[0])
 
 

@@ -52,12 +52,14 @@ class Redactor:
         secrets = {v for k, v in env.items() if is_secret(k) and len(v) >= SHORTEST_VALUE}
         literal = [re.escape(value) for value in sorted(secrets, key=len, reverse=True)]
         try:
-            self._patterns = [re.compile("|".join([*literal, *PATTERNS])), *map(re.compile, patterns)]
+            further = [re.compile(pattern) for pattern in patterns]
         except re.error as error:
-            raise ConfigError(
-                f"record.redact holds no valid regular expression: {error}",
-                hint="change record.redact in config/pilotage.yaml",
-            ) from None
+            problem = f'record.redact: "{error.pattern!s}" is no valid regular expression: {error}'
+            raise ConfigError(problem, hint="change record.redact in config/pilotage.yaml") from None
+        if empty := next((p.pattern for p in further if p.match("")), None):
+            problem = f'record.redact: "{empty}" matches everything, the empty text too'
+            raise ConfigError(problem, hint="change record.redact in config/pilotage.yaml")
+        self._patterns = [re.compile("|".join([*literal, *PATTERNS])), *further]
 
     def text(self, text: str) -> str:
         for pattern in self._patterns:

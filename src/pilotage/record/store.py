@@ -7,7 +7,9 @@ runs      one row per run for listing: derived from the events, never a source o
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,14 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from pilotage.errors import StoreError
+from pilotage.errors import ConfigError, StoreError
 
 metadata = MetaData()
+
+
+class NoJournal(ConfigError):
+    """Nothing was recorded yet."""
+
 
 events = Table(
     "events",
@@ -73,7 +80,8 @@ def open_store(path: Path, *, create: bool = True) -> Engine:
     Raises StoreError with a hint when the file cannot be opened, read or written.
     """
     if not create and not path.is_file():
-        raise StoreError(f"There is no journal yet at {path.name}", hint="run `pilotage run` first")
+        shown = f"{path.parent.name}/{path.name}"
+        raise NoJournal(f"There are no runs yet: {shown} is not there", hint="`pilotage run` makes it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
@@ -98,6 +106,10 @@ def open_store(path: Path, *, create: bool = True) -> Engine:
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=30000")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    for _ in range(100):  # several that make the file at once: SQLite does not wait for this lock by itself
+        with contextlib.suppress(sqlite3.OperationalError):
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        time.sleep(0.02)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
