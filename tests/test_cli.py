@@ -298,7 +298,7 @@ def test_sessions_json_is_one_document_a_line(shell: Shell, after_a_run: Result)
 
 def test_show_prints_every_event(shell: Shell, after_a_run: Result, project: Path) -> None:
     out = shell("show", "last").out
-    events = list(read_events(open_store(project / "runs" / "pilotage.sqlite"), after_a_run.run))
+    events = list(read_events(open_store(project / "runs" / "pilotage.sqlite", create=False), after_a_run.run))
     assert shell.code == 0
     assert len(events) > 10
     assert all(f"{event.seq:>4}  " in out for event in events)
@@ -348,7 +348,7 @@ def test_audit_of_a_whole_chain_exits_with_0(shell: Shell, after_a_run: Result) 
 def test_audit_of_a_broken_chain_exits_with_1_and_names_the_event(
     shell: Shell, after_a_run: Result, project: Path, damage: str, broken: int, name: list[str]
 ) -> None:
-    engine = open_store(project / "runs" / "pilotage.sqlite")
+    engine = open_store(project / "runs" / "pilotage.sqlite", create=False)
     question = next(iter(read_events(engine, after_a_run.run))).digests["question"]
     with engine.begin() as connection:
         values = {"question": question} if ":question" in damage else {}

@@ -132,7 +132,7 @@ def test_every_call_is_in_the_journal_with_request_and_answer(load: Load) -> Non
     with serve(good_over_http) as server:
         settings = load(model__name="openai/local-model", model__base_url=server.url)
         result = run_crew(QUESTION, settings=settings)
-    calls = [e for e in read_events(open_store(settings.store), result.run) if e.kind == "model_call"]
+    calls = [e for e in read_events(open_store(settings.store, create=False), result.run) if e.kind == "model_call"]
     assert [c.facts["agent"] for c in calls] == ["researcher"] * 2 + ["verifier"] * 2 + ["explainer"]
     assert all(QUESTION in str(c.content["request"]) and c.content["answer"] for c in calls)
     assert {c.facts["usd"] for c in calls} == {"unpriced"}

@@ -53,7 +53,9 @@ def test_every_sentence_leads_to_a_decision(load: Load, scripted: Any) -> None:
     result = run_crew(QUESTION, settings=settings)
     assert result.folder is not None
     answer = (result.folder / "answer.md").read_text("utf-8")
-    said = [e for e in read_events(open_store(settings.store), result.run) if e.facts.get("what") == "said"]
+    said = [
+        e for e in read_events(open_store(settings.store, create=False), result.run) if e.facts.get("what") == "said"
+    ]
     assert len(said) == 1
     assert f"event {said[0].seq}:" in answer
     assert "27 requests" in str(said[0].content["because"])
@@ -111,5 +113,5 @@ def test_the_chain_of_every_run_verifies(load: Load, scripted: Any) -> None:
     scripted(good)
     settings = load()
     result = run_crew(QUESTION, settings=settings)
-    report = audit(open_store(settings.store), result.run, result.seal)
+    report = audit(open_store(settings.store, create=False), result.run, result.seal)
     assert report.ok, report

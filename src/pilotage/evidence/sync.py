@@ -161,10 +161,10 @@ def _forget(index: Index, path: str) -> None:
 
 def _count(index: Index) -> None:
     index.db.execute(
-        "update folder set version = version + 1, passages = (select count(*) from passage where folder = ?1), "
-        "sentences = (select count(*) from sentence s join passage p on p.id = s.passage where p.folder = ?1) "
-        "where id = ?1",
-        (index.key,),
+        "update folder set version = version + 1, passages = (select count(*) from passage where folder = :folder), "
+        "sentences = (select count(*) from sentence s join passage p on p.id = s.passage where p.folder = :folder) "
+        "where id = :folder",
+        {"folder": index.key},
     )
 
 

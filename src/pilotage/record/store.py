@@ -29,6 +29,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pilotage.errors import ConfigError, StoreError
@@ -84,7 +85,9 @@ def open_store(path: Path, *, create: bool = True) -> Engine:
         raise NoJournal(f"There are no runs yet: {shown} is not there", hint="`pilotage run` makes it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+        pool = None if create else NullPool  # who only reads leaves no connection open
+        arguments = {"timeout": 30, "check_same_thread": False}
+        engine = create_engine(f"sqlite:///{path}", connect_args=arguments, poolclass=pool)
         event.listen(engine, "connect", _prepare)
         with engine.begin() as connection:
             if create:
