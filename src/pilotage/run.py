@@ -48,9 +48,12 @@ class Runner:
         factory.check(settings)
         self.redactor = Redactor(patterns=settings.engine.record.redact)
         self.engine: Engine = open_store(settings.store)
-        self.knowledge = Knowledge.open(
-            knowledge or settings.knowledge, settings.runs / "index.sqlite", progress=progress
-        )
+        try:
+            folder, index = knowledge or settings.knowledge, settings.runs / "index.sqlite"
+            self.knowledge = Knowledge.open(folder, index, progress=progress)
+        except BaseException:
+            self.engine.dispose()
+            raise
         self.warnings = self._warnings()
 
     def answer(self, question: str, *, listener: Listener | None = None, write: bool = True) -> Result:
