@@ -23,7 +23,7 @@ def agent(role: str) -> Agent:
 
 
 def main() -> None:
-    agents = [agent(role) for role in ("researcher", "verifier", "explainer")]
+    agents: list[Any] = [agent(role) for role in ("researcher", "verifier", "explainer")]
     tasks = [Task(description="How do I stop an agent from looping?", expected_output="text", agent=a) for a in agents]
     print(Crew(agents=agents, tasks=tasks, process=Process.sequential).kickoff())
 

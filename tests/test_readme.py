@@ -86,6 +86,7 @@ def test_scripts_that_are_not_used_say_what_is(clone: Path, script: str) -> None
 
 
 def test_every_file_and_setting_that_is_named_exists() -> None:
+    assert not re.search(r"\b[A-Z]{6,}$", README, re.MULTILINE), "a placeholder was left"
     for path in re.findall(r"`((?:config|src|knowledge|benchmarks|docs|tests)/[\w./-]*)`", README):
         assert (ROOT / path).exists(), path
     for key in re.findall(r"`((?:limits|model|evidence|checks|record)\.\w+)`", README):
