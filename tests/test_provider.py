@@ -100,7 +100,7 @@ def test_a_hung_model_ends_with_the_run(load: Load) -> None:
         result = ask(load, server, limits__seconds=2)
     assert result.outcome == "limited"
     assert result.exit_code == 3
-    assert result.seconds < 3
+    assert result.seconds < 4, "2 s, and what a busy machine adds, against 8 s of hanging"
     assert len(server.requests) == 1
 
 
@@ -109,7 +109,7 @@ def test_a_hung_model_ends_with_its_agents_time(load: Load) -> None:
         result = ask(load, server, agents__researcher__max_execution_time=1)
     assert result.outcome == "limited", result.reason
     assert "researcher.max_execution_time" in result.reason
-    assert result.seconds < 2
+    assert result.seconds < 3, "1 s, and what a busy machine adds, against 8 s of hanging"
 
 
 def test_the_cap_on_model_calls_holds(load: Load) -> None:

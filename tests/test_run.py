@@ -115,3 +115,31 @@ def test_the_chain_of_every_run_verifies(load: Load, scripted: Any) -> None:
     result = run_crew(QUESTION, settings=settings)
     report = audit(open_store(settings.store, create=False), result.run, result.seal)
     assert report.ok, report
+
+
+KOREAN = """# 재시도
+
+재시도의 주인은 하나여야 한다. 주인이 셋이고 저마다 세 번 시도하면 요청은 스물일곱 번이 된다.
+
+마감 시간은 실행을 300초 뒤에 멈춘다. 그 뒤에는 아무 호출도 시작되지 않는다.
+"""
+
+
+def test_a_korean_question_is_answered_from_a_korean_document(load: Load) -> None:
+    settings = load()
+    (settings.knowledge / "retries.md").write_text(KOREAN, "utf-8")
+    result = run_crew("실행은 몇 초 뒤에 멈추는가?", settings=settings)
+    assert result.outcome == "accepted", result.reason
+    assert any("300초" in c["quote"] for c in result.citations)
+    searches = [e for e in read_events(open_store(settings.store, create=False), result.run) if e.kind == "tool_call"]
+    assert "vectors know English only" in str(searches[0].content["result"])
+
+
+def test_every_tool_and_check_fires_inside_a_run(load: Load, scripted: Any) -> None:
+    scripted(good)
+    settings = load()
+    result = run_crew(QUESTION, settings=settings)
+    events = list(read_events(open_store(settings.store, create=False), result.run))
+    assert {e.facts["tool"] for e in events if e.kind == "tool_call"} == {"search_knowledge", "read_source"}
+    assert {e.facts["check"] for e in events if e.kind == "check"} == {"findings", "verdicts", "citations"}
+    assert [e.facts["task"] for e in events if e.kind == "task_started"] == ["research", "verify", "explain"]

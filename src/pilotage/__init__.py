@@ -24,9 +24,9 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 if TYPE_CHECKING:
-    from pilotage.checks.results import Citation, Explanation, Finding, Findings, Verdict, Verdicts
+    from pilotage.checks.results import Citation, Explanation, Finding, Findings, Statement, Verdict, Verdicts
     from pilotage.crew import Kit
-    from pilotage.errors import ConfigError, LimitExceeded, PilotageError, ProviderError, StoreError, ToolError
+    from pilotage.errors import ConfigError, LimitExceeded, PilotageError, StoreError
     from pilotage.outcome import Result
     from pilotage.run import run_crew
     from pilotage.settings import Settings, load
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "pilotage.checks.results": ("Citation", "Explanation", "Finding", "Findings", "Verdict", "Verdicts"),
+    "pilotage.checks.results": ("Citation", "Explanation", "Finding", "Findings", "Statement", "Verdict", "Verdicts"),
     "pilotage.crew": ("Kit",),
-    "pilotage.errors": ("ConfigError", "LimitExceeded", "PilotageError", "ProviderError", "StoreError", "ToolError"),
+    "pilotage.errors": ("ConfigError", "LimitExceeded", "PilotageError", "StoreError"),
     "pilotage.outcome": ("Result",),
     "pilotage.run": ("run_crew",),
     "pilotage.settings": ("Settings", "load"),
@@ -45,7 +45,7 @@ _HOMES = {
 }
 __all__ = [
     "Citation", "ConfigError", "Explanation", "Finding", "Findings", "Kit", "LimitExceeded", "PilotageError",
-    "ProviderError", "Result", "Settings", "StoreError", "ToolError", "Verdict", "Verdicts", "load", "run_crew", "tool",
+    "Result", "Settings", "Statement", "StoreError", "Verdict", "Verdicts", "load", "run_crew", "tool",
 ]  # fmt: skip
 
 

@@ -3,8 +3,6 @@
 * PilotageError
   x ConfigError        the settings, the command line or the knowledge folder are not usable   exit 2
   x LimitExceeded      a cap was reached; carries kind, value, limit and key                    exit 3
-  x ProviderError      the model or its server failed                                           exit 4
-  x ToolError          a tool failed in a way that ends the run                                 exit 4
   x StoreError         the journal cannot be written or read                                    exit 4
 
 Each error has a message that says what happened and, where one helps, a hint that names file and key.
@@ -61,14 +59,6 @@ class LimitExceeded(PilotageError):
             f"Run stopped: {_figure(value)} {kind} against the limit of {_figure(limit)} ({key})", hint=hint
         )
         self.kind, self.value, self.limit, self.key = kind, value, limit, key
-
-
-class ProviderError(PilotageError):
-    """The model's server refused, failed or could not be reached."""
-
-
-class ToolError(PilotageError):
-    """A tool failed in a way that ends the run."""
 
 
 class StoreError(PilotageError):

@@ -302,3 +302,11 @@ def test_a_fact_that_is_no_valid_unicode_is_kept(store: Engine) -> None:
     journal = begin(store)
     journal.append("note", reason="caf\udce9")
     assert audit(store, journal.run, journal.seal).ok
+
+
+def test_nothing_is_appended_behind_the_seal(store: Engine) -> None:
+    journal = begin(store)
+    journal.append("run_ended", outcome="limited", seconds=1.0, tokens=0, usd=0.0)
+    with pytest.raises(StoreError, match="sealed"):
+        journal.append("tool_call", tool="late")
+    assert audit(store, journal.run, journal.seal).ok

@@ -8,7 +8,6 @@ the digest, so that content can be erased and the chain still verifies). Secrets
 
 from __future__ import annotations
 
-import contextvars
 import hashlib
 import json
 import secrets
@@ -59,7 +58,7 @@ class Journal:
         self.engine, self.redactor = engine, redactor
         self.run = run or new_run_id()
         self._lock = threading.Lock()
-        self._seq, self._previous = 0, GENESIS
+        self._seq, self._previous, self._sealed = 0, GENESIS, False
         self._listeners: list[Listener] = []
 
     @property
@@ -78,6 +77,8 @@ class Journal:
         digests = {name: digest(text) for name, text in texts.items()}
         plain = _plain({name: self.redactor.tree(value) for name, value in facts.items()})
         with self._lock:
+            if self._sealed:  # a call left behind comes back after the end: it may not touch the sealed chain
+                raise StoreError(f"The journal of {self.run} is sealed")
             event = Event(
                 self.run, self._seq + 1, round(time.time(), 6), kind, plain, dict(texts), digests, self._previous,
             )  # fmt: skip
@@ -87,6 +88,7 @@ class Journal:
             except DBAPIError as error:
                 raise StoreError(f"The journal cannot be written: {error.orig}", hint="check record.store") from None
             self._seq, self._previous = event.seq, event.hash
+            self._sealed = kind == "run_ended"
         for listener in self._listeners:
             listener(event)
         return event
@@ -178,6 +180,3 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
 def _payload(connection: Any, wanted: str) -> str | None:
     body = connection.execute(select(payloads.c.body).where(payloads.c.digest == wanted)).scalar()
     return None if body is None else bytes(body).decode("utf-8", "surrogatepass")
-
-
-current: contextvars.ContextVar[Journal | None] = contextvars.ContextVar("journal", default=None)
