@@ -37,8 +37,10 @@ report = {"code": code, "tried": tried, "threads": others, "crewai": "crewai" in
           "home": os.environ["HOME"]}
 print(json.dumps(report), file=open(sys.argv[2], "w"))
 '''
-SWITCHES = ("CREWAI_DISABLE_TELEMETRY", "CREWAI_TRACING_ENABLED", "ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED",
-            "CREWAI_DISABLE_VERSION_CHECK", "OTEL_SDK_DISABLED", "CREWAI_STORAGE_DIR")  # fmt: skip
+SWITCHES = (
+    "CREWAI_DISABLE_TELEMETRY", "CREWAI_TRACING_ENABLED", "CREWAI_DISABLE_VERSION_CHECK", "CREWAI_STORAGE_DIR",
+    "ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED", "LITELLM_LOCAL_MODEL_COST_MAP", "OTEL_SDK_DISABLED",
+)  # fmt: skip
 
 
 def bare_environment(home: Path) -> dict[str, str]:
@@ -138,7 +140,7 @@ def test_importing_the_package_switches_telemetry_off_and_imports_nothing_heavy(
     assert heavy == []
     assert switches == {
         "CREWAI_DISABLE_TELEMETRY": "true", "CREWAI_TRACING_ENABLED": "false", "CREWAI_DISABLE_VERSION_CHECK": "true",
-        "ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1",
+        "ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "OTEL_SDK_DISABLED": None, "CREWAI_STORAGE_DIR": None,
     }  # fmt: skip
 

@@ -20,6 +20,7 @@ for _name, _value in {
     "CREWAI_DISABLE_VERSION_CHECK": "true",
     "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime >= 1.26 on Linux and macOS: no upload, no device id in the home folder
     "ORT_TELEMETRY_DISABLED": "1",  # the same, by its other name
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # LiteLLM fetches its price list from GitHub at import otherwise
 }.items():
     os.environ.setdefault(_name, _value)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilotage import errors
+from pilotage import __version__, errors
 from pilotage.errors import ConfigError, PilotageError
 
 if TYPE_CHECKING:
@@ -34,6 +34,18 @@ KnowledgeDir = Annotated[
     Path | None, typer.Option("--knowledge", metavar="DIR", help="Documents to cite instead of knowledge/.")
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"pilotage {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None: ...
 
 
 @app.command()
@@ -74,7 +86,9 @@ def eval_(
     set_: Set = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Answer many questions, each a full crew run, and count what came of them.
+    """Answer many questions and count the outcomes.
+
+    Each is a full crew run with its journal. Without --questions: the golden ones in tests/evals.
 
     Example: pilotage eval --questions questions.jsonl --knowledge docs/ --out answers.jsonl
     """
@@ -113,7 +127,9 @@ def sessions(
 
 @app.command()
 def show(name: Run, as_json: Json = False) -> None:
-    """Print a run step by step: tasks, model and tool calls, checks, decisions.
+    """Print a run, step by step.
+
+    Tasks, model and tool calls, checks, decisions, each with its content shortened.
 
     Example: pilotage show last
     """
@@ -130,7 +146,7 @@ def export(
     name: Run,
     _jsonl: Annotated[bool, typer.Option("--jsonl", help="One event per line, with content and hashes.")] = True,
 ) -> None:
-    """Take a run away: every event with its content and hashes.
+    """Take a run away, with all content.
 
     Example: pilotage export last --jsonl > run.jsonl
     """
@@ -142,7 +158,9 @@ def audit(
     name: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Default: all runs.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify the hash chain of a run, or of all: exit 1 names the first broken event.
+    """Verify the hash chain of a run, or of all.
+
+    Exit 1 when one is broken; the first broken event is named.
 
     Example: pilotage audit last
     """
@@ -168,7 +186,9 @@ def audit(
 
 @app.command()
 def index(knowledge: KnowledgeDir = None) -> None:
-    """Index the documents and finish their sentence vectors now, instead of bit by bit during runs.
+    """Index the documents, vectors included.
+
+    Runs do the same, but make the vectors of a large folder bit by bit behind them.
 
     Example: pilotage index --knowledge docs/
     """
@@ -189,7 +209,9 @@ def index(knowledge: KnowledgeDir = None) -> None:
 
 @app.command()
 def doctor(set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
-    """Show the model, keys, limits, stores and optional parts in force, and where each value comes from.
+    """Show what is in force, and why.
+
+    Models, keys, limits, stores and optional parts, and where each value comes from.
 
     Example: pilotage doctor
     """
