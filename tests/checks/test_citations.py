@@ -377,3 +377,18 @@ def test_supported_of_what_does_not_stand_in_its_source_is_a_fault() -> None:
 
 def test_two_verdicts_that_contradict_each_other_are_a_fault() -> None:
     assert check_verdicts([verdict(word="unsupported"), verdict(word="supported")], [FINDING], SOURCES)
+
+
+@pytest.mark.parametrize(
+    "answer", ["“one fault makes 27 requests” [1]. Never retry. “Retries must have one owner.” [1]",
+               "“One fault makes 27 requests.” Never retry. “Retries must have one owner.” [1]"],
+)  # fmt: skip
+def test_a_bare_sentence_between_two_quoted_ones_is_a_fault(answer: str) -> None:
+    assert "the sentence carries no citation" in reasons(answer, 1)
+
+
+def test_a_quote_with_quotation_marks_of_its_own_may_be_quoted() -> None:
+    source = "He called it “the owner of retries”. It made 27 requests. Then “never again” was said."
+    citation = Citation(n=1, source="q.md#1", quote=source)
+    statement = Statement(text=f"“{source}”", cites=[1])
+    assert check_explanation(Explanation(statements=[statement], citations=[citation]), {"q.md#1": source}) == []

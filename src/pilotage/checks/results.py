@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pilotage.checks.verbatim import stands_in
 
 Result = TypeVar("Result", bound=BaseModel)
-QUOTED_WHOLE = re.compile(r'[“„"«「『‘].*[”“"»」』’][.。]?', re.DOTALL)
+QUOTED_WHOLE = re.compile(r'(?:“[^”]*”|„[^“”]*[“”]|"[^"]*"|«[^»]*»|「[^」]*」|『[^』]*』)[.。]?')
 MARKS = re.compile(r"(?:\s*\[\d+(?:\s*,\s*\d+)*\])+")
 
 
