@@ -88,11 +88,13 @@ class Explanation(BaseModel):
 
     def sentences(self) -> list[Sentence]:
         """Each sentence with what it cites; several sentences quoted as one stretch stay together."""
-        found = []
+        quotes, found = {c.n: c.quote for c in self.citations}, []
         for statement in self.statements:
             marked = [int(n) for mark in MARKS.findall(statement.text) for n in re.findall(r"\d+", mark)]
             cites = tuple(dict.fromkeys([*statement.cites, *marked]))
-            found += [Sentence(part, cites) for part in pieces(MARKS.sub("", statement.text))]
+            text = bare(MARKS.sub("", statement.text))
+            copied = _between_marks(text) and any(stands_in(text[1:-1], quotes[n]) for n in cites if n in quotes)
+            found += [Sentence(part, cites) for part in ([text] if copied else pieces(text))]
         return found
 
 
@@ -132,9 +134,14 @@ def bare(text: str) -> str:
     return stripped.strip() if re.search(r"\w", stripped) else ""
 
 
+def _between_marks(text: str) -> bool:
+    """Whether a text begins and ends with a quotation mark."""
+    return text[:1] in tuple('“„"«「『') and text[-1:] in tuple('”“"»」』')
+
+
 def _marked(sentence: Sentence) -> str:
     text, marks = sentence.text, "".join(f"[{n}]" for n in sentence.cites)
-    if QUOTED_WHOLE.fullmatch(text):
+    if _between_marks(text):
         return f"\n\n{text} {marks}".rstrip() + "\n\n"
     end = text[-1] if text[-1] in ".!?。！？" else ""
     return f"{text[: len(text) - len(end)]} {marks}".rstrip() + (end or ".") + " "
