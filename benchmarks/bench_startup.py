@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import importlib.metadata
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+SITE = Path(sysconfig.get_paths()["purelib"])
 SCRIPTS = Path(sys.executable).parent
 OURS = [str(SCRIPTS / "run_crew")]
 BARE = [sys.executable, str(ROOT / "benchmarks/bare_crew.py")]
@@ -28,7 +30,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pairs", type=int, default=7)
     pairs = options.parse_args().pairs
-    compileall.compile_dir(sysconfig.get_paths()["purelib"], quiet=2, workers=0)
+    compileall.compile_dir(SITE, quiet=2, workers=0)
     compileall.compile_dir(ROOT / "src", quiet=2)
     for command in (OURS, BARE):  # build the index, warm the disk
         first_answer(command)
@@ -36,6 +38,9 @@ def main() -> None:
     for _ in range(pairs):
         ours.append(first_answer(OURS)[0])
         bare.append(first_answer(BARE)[1])
+    packages = list(importlib.metadata.distributions())
+    size = sum(file.stat().st_size for file in SITE.rglob("*") if file.is_file() and file.suffix != ".pyc")
+    print(f"environment: {len(packages)} packages, {size / 1e9:.1f} GB without bytecode\n")
     ratios = [a / b for a, b in zip(ours, bare, strict=True)]
     print(f"| whole processes, {pairs} pairs | median s | min | max |\n|---|---|---|---|")
     row("run_crew, first answer", ours)

@@ -460,6 +460,7 @@ def test_a_closed_pipe_is_no_fault(after_a_run: Result, project: Path) -> None:
     process.stderr.close()
     process.wait(20)
     assert "Traceback" not in err
+    assert process.returncode == 0
 
 
 # --- signals

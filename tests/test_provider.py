@@ -112,20 +112,13 @@ def test_a_hung_model_ends_with_its_agents_time(load: Load) -> None:
     assert result.seconds < 3, "1 s, and what a busy machine adds, against 8 s of hanging"
 
 
-def test_the_cap_on_model_calls_holds(load: Load) -> None:
+@pytest.mark.parametrize(("key", "value", "requests"), [("model_calls", 3, 3), ("tokens", 700, 2)])
+def test_the_caps_of_a_run_hold(load: Load, key: str, value: int, requests: int) -> None:
     with serve(good_over_http) as server:
-        result = ask(load, server, limits__model_calls=3)
+        result = ask(load, server, **{f"limits__{key}": value})
     assert result.outcome == "limited"
-    assert "limits.model_calls" in result.reason
-    assert len(server.requests) == 3
-
-
-def test_the_cap_on_tokens_holds(load: Load) -> None:
-    with serve(good_over_http) as server:
-        result = ask(load, server, limits__tokens=700)
-    assert result.outcome == "limited"
-    assert "limits.tokens" in result.reason
-    assert len(server.requests) == 2
+    assert f"limits.{key}" in result.reason
+    assert len(server.requests) == requests
 
 
 def test_every_call_is_in_the_journal_with_request_and_answer(load: Load) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from pilotage.checks.results import Explanation, Statement
 from pilotage.record.audit import audit
@@ -143,3 +146,15 @@ def test_every_tool_and_check_fires_inside_a_run(load: Load, scripted: Any) -> N
     assert {e.facts["tool"] for e in events if e.kind == "tool_call"} == {"search_knowledge", "read_source"}
     assert {e.facts["check"] for e in events if e.kind == "check"} == {"findings", "verdicts", "citations"}
     assert [e.facts["task"] for e in events if e.kind == "task_started"] == ["research", "verify", "explain"]
+
+
+def test_a_hung_tool_delays_neither_the_outcome_nor_the_journal(
+    load: Load, scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(good)
+    monkeypatch.setattr("pilotage.evidence.knowledge.Knowledge.search", lambda *_, **__: time.sleep(8))
+    settings = load(limits__seconds=1)
+    result = run_crew(QUESTION, settings=settings)
+    assert result.outcome == "limited"
+    assert result.seconds < 4, "1 s, and what a busy machine adds, against 8 s of hanging"
+    assert audit(open_store(settings.store, create=False), result.run, result.seal).ok

@@ -6,8 +6,10 @@ CrewAI is imported by `run` and `eval` only: the other commands answer at once.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,8 +121,7 @@ def sessions(
         rows = list_runs(_store(), limit)
     except NoJournal:
         rows = []
-    for row in rows:
-        print(json.dumps(row, ensure_ascii=False) if as_json else session_line(row))
+    _print_lines(json.dumps(row, ensure_ascii=False) if as_json else session_line(row) for row in rows)
     if not rows:
         print("no runs yet", file=sys.stderr)
 
@@ -137,8 +138,8 @@ def show(name: Run, as_json: Json = False) -> None:
     from pilotage.views import event_lines
 
     engine = _store()
-    for event in read_events(engine, find_run(engine, name)):
-        print(json.dumps(event.as_json(), ensure_ascii=False) if as_json else event_lines(event))
+    events = read_events(engine, find_run(engine, name))
+    _print_lines(json.dumps(e.as_json(), ensure_ascii=False) if as_json else event_lines(e) for e in events)
 
 
 @app.command()
@@ -179,8 +180,7 @@ def audit(
         return
     names = [find_run(engine, name)] if name else [row["run"] for row in list_runs(engine, limit=1_000_000)]
     reports = [verify(engine, run, sealed(settings.runs / run)) for run in names]
-    for report in reports:
-        print(json.dumps(report.__dict__) if as_json else audit_line(report))
+    _print_lines(json.dumps(report.__dict__) if as_json else audit_line(report) for report in reports)
     raise typer.Exit(errors.EXIT_OK if all(report.ok for report in reports) else errors.EXIT_REJECTED)
 
 
@@ -238,8 +238,6 @@ def invoke(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         code = errors.EXIT_INTERRUPTED
-    except BrokenPipeError:
-        return errors.EXIT_OK
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "show"):  # a usage error of the command line
             error.show()
@@ -268,6 +266,16 @@ def _store() -> Engine:
     from pilotage.record.store import open_store
 
     return open_store(_settings([]).store, create=False)
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    """Data on stdout; whoever reads it may stop reading (`| head`), which is no fault of ours."""
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
 
 
 def _say_model(settings: Any) -> None:

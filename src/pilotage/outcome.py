@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotage import errors
-from pilotage.checks.gate import UNANSWERED
 from pilotage.checks.results import Explanation
 from pilotage.errors import PilotageError, StoreError
 from pilotage.guard.limits import Ended
+from pilotage.report import write_files
 
 if TYPE_CHECKING:
     from pilotage.crew import Kit
 
+UNANSWERED = "The documents do not answer this question."
 EXIT_CODES = {
     "accepted": errors.EXIT_OK,
     "unanswered": errors.EXIT_OK,
@@ -72,8 +73,6 @@ def conclude(kit: Kit, error: BaseException | None) -> Ended:
 
 def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
     """Record the decisions and the end of the run, and write its files. What it returns holds no secret either."""
-    from pilotage.report import write_files
-
     journal, meter, evidence, clean = kit.journal, kit.meter, kit.evidence, kit.journal.redactor
     answer = evidence.answer if ended.outcome == "accepted" else None
     citations = [

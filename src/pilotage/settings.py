@@ -161,12 +161,13 @@ def find_root(start: Path | None = None) -> Path:
 def load(root: Path | None = None, overrides: Mapping[str, str] | None = None) -> Settings:
     """Read and check all settings; `overrides` are the `--set KEY=VALUE` pairs of the command line."""
     root = root or find_root()
-    for name, value in dotenv_values(root / ".env").items():
+    in_file = dotenv_values(root / ".env")
+    for name, value in in_file.items():
         if value:
             os.environ.setdefault(name, value)
     files = {file: read_yaml(root / file, file) for file in (CONFIG, AGENTS, TASKS)}
     origins = {key: f"{CONFIG}:{mark}" for key, mark in files[CONFIG][1].leaves().items()}
-    for key, value, origin in (*_from_environment(root), *_from_overrides(overrides or {})):
+    for key, value, origin in (*_from_environment(in_file), *_from_overrides(overrides or {})):
         _put(files, key, value, origin)
         origins[key] = origin
     engine = _check(EngineSpec, *files[CONFIG], CONFIG)
@@ -188,9 +189,8 @@ def known_keys() -> list[str]:
     return keys
 
 
-def _from_environment(root: Path) -> list[tuple[str, Any, str]]:
+def _from_environment(in_file: Mapping[str, str | None]) -> list[tuple[str, Any, str]]:
     names = ALIASES | {PREFIX + key.upper().replace(".", "_"): key for key in known_keys()}
-    in_file = dotenv_values(root / ".env")
     found = []
     for name in sorted(os.environ, key=lambda name: (in_file.get(name) != os.environ[name], name)):  # .env first
         if name in names and os.environ[name].strip():

@@ -29,8 +29,6 @@ from pilotage.checks.results import Explanation, Finding, Findings, Verdict, Ver
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.record.journal import Journal
 
-UNANSWERED = "The documents do not answer this question."
-
 
 @dataclass
 class Evidence:
@@ -137,11 +135,11 @@ class Gate:
         parts = ["These points do not hold:"]
         parts += [f"- {fault.reason}" + (f": {fault.text}" if fault.text else "") for fault in faults]
         if issubclass(self.kind, Verdicts | Explanation):
-            given = (
-                Findings(findings=self.evidence.findings)
-                if self.kind is Verdicts
-                else Verdicts(verdicts=self.evidence.verdicts or [])
+            findings, verdicts = (
+                Findings(findings=self.evidence.findings),
+                Verdicts(verdicts=self.evidence.verdicts or []),
             )
+            given = findings if self.kind is Verdicts else verdicts
             parts += ["", "Your input again:", given.model_dump_json()]
         if self.evidence.sources:
             parts += ["", "The sources as they were read:"]

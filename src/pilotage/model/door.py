@@ -4,7 +4,7 @@
 
 It is a generated subclass of the provider's own class, so `isinstance` and every other method stay as they were.
 It is the only owner of retries: the SDK's own are switched off by the factory, CrewAI's own (three attempts on
-whatever looks like a 429, crewai 1.15 llms/retry.py) by the two private names that tests/model/test_door.py pins.
+whatever looks like a 429, crewai 1.15 llms/retry.py) by three private names that tests/model/test_door.py pins.
 """
 
 from __future__ import annotations
