@@ -25,7 +25,9 @@ from pilotage.run import run_crew
 from tests.support.server import serve
 
 QUESTION = "How many requests can one fault make when retries are nested?"
-COMMANDS = ["run", "eval", "sessions", "show", "export", "audit", "index", "doctor"]
+COMMANDS = [
+    "run", "eval", "sessions", "show", "export", "audit", "index", "page", "check-code", "check-data", "doctor",
+]  # fmt: skip
 ROOT = Path(__file__).parent.parent
 
 

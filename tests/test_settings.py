@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pilotage import tools
 from pilotage.errors import EXIT_CONFIG, ConfigError
 from pilotage.settings import AGENTS, CONFIG, TASKS, Settings, find_root, known_keys
 from pilotage.settings import load as load_settings
+from pilotage.tools import build
 
 Load = Callable[..., Settings]
 
@@ -128,10 +128,10 @@ def test_a_missing_cap_is_an_error_at_its_agent(project: Path, cap: str) -> None
 
 
 def test_an_unknown_tool_is_named_with_its_line_and_the_nearest(project: Path, load: Load) -> None:
-    line = edit(project, AGENTS, "tools: [search_knowledge]", "tools: [search_knowlege]")
+    line = edit(project, AGENTS, "tools: [search_knowledge, read_page]", "tools: [search_knowlege]")
     settings = load()
     with pytest.raises(ConfigError) as caught:
-        tools.check_names(settings, tools.user_tools(settings))
+        build.check_tools(settings, build.user_tools(settings))
     assert str(caught.value).startswith(f'{AGENTS}:{line}: agent "researcher" names the tool "search_knowlege"')
     assert caught.value.hint == 'did you mean "search_knowledge"?'
 
@@ -428,5 +428,5 @@ def test_every_knob_of_the_template_stands_in_its_file_with_its_default(project:
     default = load()
     named = {key for key, origin in in_file.origins.items() if origin.startswith(CONFIG)}
     assert named == set(known_keys())
-    for part in ("model", "evidence", "limits", "checks", "record"):
+    for part in ("model", "evidence", "limits", "checks", "web", "databases", "services", "code", "policy", "record"):
         assert getattr(in_file.engine, part) == getattr(default.engine, part)

@@ -54,7 +54,10 @@ def options(
 def run(
     question: Annotated[str | None, typer.Argument(help="Default: question in config/pilotage.yaml.")] = None,
     knowledge: KnowledgeDir = None,
-    set_: Set = [],  # noqa: B006 (typer reads the default once)
+    url: Annotated[
+        list[str], typer.Option("--url", metavar="URL", help="A page to read first, and to cite; may be repeated.")
+    ] = [],  # noqa: B006 (typer reads the default once)
+    set_: Set = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Answer one question with the crew.
@@ -67,7 +70,7 @@ def run(
     settings = _settings(set_)
     _say_model(settings)
     result = run_crew(
-        question, settings=settings, knowledge=knowledge,
+        question, settings=settings, knowledge=knowledge, urls=url,
         listener=report.progress_lines(), progress=report.progress_bar(),
     )  # fmt: skip
     if as_json:
@@ -208,6 +211,73 @@ def index(knowledge: KnowledgeDir = None) -> None:
 
 
 @app.command()
+def page(
+    target: Annotated[str, typer.Argument(metavar="URL|FILE", help="An address, or a file.html or file.html.gz.")],
+    set_: Set = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Read one page as an agent would.
+
+    Prints its main text, title, date and links, under the settings of web and policy; fenced and flagged as in a run.
+
+    Example: pilotage page https://docs.python.org/3/library/csv.html --json
+    """
+    from pilotage.tools.look import look
+    from pilotage.views import page_lines
+
+    seen = look(target, _settings(set_))
+    _print_lines([json.dumps(seen, ensure_ascii=False)] if as_json else page_lines(seen))
+
+
+@app.command("check-code")
+def check_code(
+    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="The code; - reads stdin.")],
+    tests: Annotated[Path | None, typer.Option("--tests", metavar="FILE.py", help="Tests that decide.")] = None,
+    set_: Set = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Run code in the sandbox that agents' code runs in.
+
+    Exit 0 when it passed, 1 when it failed, ran out of time or was refused.
+
+    Example: pilotage check-code solution.py --tests test_solution.py
+    """
+    from pilotage.sandbox import run_code
+    from pilotage.tools.builtin import shown_run
+
+    seen = run_code(_text(file), _text(tests) if tests else "", spec=_settings(set_).engine.code)
+    if as_json:
+        print(json.dumps(shown_run(seen), ensure_ascii=False))
+    else:
+        print(f"{seen.output.rstrip()}\n" if seen.output.strip() else "", end="")
+        print(f"{seen.outcome}: {seen.reason}" if seen.reason else seen.outcome)
+    raise typer.Exit(errors.EXIT_OK if seen.outcome == "passed" else errors.EXIT_REJECTED)
+
+
+@app.command("check-data")
+def check_data(
+    file: Annotated[Path, typer.Argument(help="JSON, CSV or YAML, told by its ending; - reads stdin.")],
+    schema: Annotated[str, typer.Option(help="A JSON Schema file, or a pydantic model as module:Class.")],
+    format: Annotated[str | None, typer.Option(help="json, csv or yaml, when the ending does not tell.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold data against a schema, as the check `data` does.
+
+    Exit 0 when it fits, 1 when it does not; each fault as path, found, expected.
+
+    Example: pilotage check-data order.json --schema config/order.schema.json
+    """
+    from pilotage.checks.data import check_text, load_schema
+
+    kind = format or {".yml": "yaml", "": "json"}.get(file.suffix.lower(), file.suffix.lower().lstrip("."))
+    faults = check_text(_text(file), kind, load_schema(schema, _settings([]).root, "--schema"))
+    _print_lines(json.dumps(fault.__dict__, ensure_ascii=False) if as_json else str(fault) for fault in faults)
+    if not faults and not as_json:
+        print("fits")
+    raise typer.Exit(errors.EXIT_REJECTED if faults else errors.EXIT_OK)
+
+
+@app.command()
 def doctor(set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
     """Show what is in force, and why.
 
@@ -260,6 +330,17 @@ def _settings(overrides: list[str]) -> Settings:
             raise ConfigError(f'--set takes KEY=VALUE, found "{item}"', hint="e.g. --set limits.seconds=60")
         pairs[key.strip()] = value
     return load(overrides=pairs)
+
+
+def _text(file: Path) -> str:
+    """A file's text, or stdin's for `-`. ConfigError when it cannot be read."""
+    try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}", hint="name a file that is there") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text, first wrong byte at {error.start:,}") from None
 
 
 def _store() -> Engine:

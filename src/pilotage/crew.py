@@ -11,16 +11,23 @@ from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.hooks import HookAborted
 from pydantic import BaseModel
 
-from pilotage import names, tools
+from pilotage import names
+from pilotage.checks.data import Schema, load_schema
 from pilotage.checks.gate import Evidence, Gate
 from pilotage.checks.results import TYPES, Explanation
 from pilotage.errors import ConfigError, nearest
+from pilotage.guard.fence import RULE
 from pilotage.guard.limits import Meter, RunEnded
 from pilotage.model import factory
 from pilotage.model.door import Door, open_door
 from pilotage.model.reader import Reader
 from pilotage.record.journal import Journal
-from pilotage.settings import CONFIG, TASKS, Settings
+from pilotage.settings import CONFIG, TASKS, Settings, TaskSpec
+from pilotage.tools import build
+from pilotage.tools.builtin import BuiltIn
+from pilotage.tools.database import Databases
+from pilotage.tools.desk import Desk
+from pilotage.tools.guarded import Guard
 from pilotage.yamlfile import read_yaml
 
 
@@ -30,15 +37,18 @@ class Kit:
 
     settings: Settings
     question: str
-    desk: tools.Desk
+    desk: Desk
     evidence: Evidence
     known_tools: dict[str, Any]
+    databases: Databases
+    guard: Guard
     meter: Meter
     journal: Journal
 
     def __post_init__(self) -> None:
         self._agents: dict[str, Agent] = {}
         self._tasks: dict[str, Task] = {}
+        self._built_in = BuiltIn(self.settings, self.desk, self.databases, self._schema_of)
 
     def agents(self) -> list[BaseAgent]:
         """All agents of config/agents.yaml, in order."""
@@ -53,9 +63,9 @@ class Kit:
         if name not in self._agents:
             spec = self.settings.agents[_known(name, self.settings.agents, "agent")]
             self._agents[name] = Agent(
-                role=spec.role, goal=spec.goal, backstory=spec.backstory,
+                role=spec.role, goal=spec.goal, backstory=f"{spec.backstory.rstrip()} {RULE}",
                 llm=self.model(name),
-                tools=tools.build(spec.tools, name, self.desk, self.known_tools, self.meter, self.journal),
+                tools=build.build(spec.tools, name, self._built_in, self.known_tools, self.guard),
                 max_iter=spec.max_iter, max_execution_time=spec.max_execution_time,
                 allow_delegation=spec.allow_delegation,
                 max_retry_limit=0, respect_context_window=False, use_better_compaction=False, verbose=False,
@@ -75,6 +85,7 @@ class Kit:
             gate = Gate(
                 name, spec.agent, kind, spec.checks, self.evidence, self.meter, self.journal,
                 rounds=self.settings.engine.checks.feedback_rounds,
+                schema=self._schema(name, spec), code=self.settings.engine.code,
             )  # fmt: skip
             self._tasks[name] = Task(
                 name=name, description=spec.description, expected_output=spec.expected_output,
@@ -92,7 +103,21 @@ class Kit:
         free = name == factory.READER
         llm = Reader.for_question(self.question) if free else factory.build(name, spec, limits.call_seconds)
         text_tools = spec.tool_calls == "text" and not free
-        return open_door(llm, Door(agent, name, self.meter, self.journal, free=free, text_tools=text_tools))
+        tools = self.settings.agents[agent].tools
+        return open_door(
+            llm, Door(agent, name, self.meter, self.journal, free=free, text_tools=text_tools, tools=tools)
+        )
+
+    def _schema_of(self, agent: str) -> Schema | None:
+        """The schema of the task that the agent is at."""
+        task = self.meter.task_of(agent)
+        return self._schema(task, self.settings.tasks[task]) if task else None
+
+    def _schema(self, name: str, task: TaskSpec) -> Schema | None:
+        if not task.data:
+            return None
+        line = read_yaml(self.settings.root / TASKS, TASKS)[1].at(TASKS, name, "data")
+        return load_schema(task.data, self.settings.root, line)
 
 
 def build_crew(kit: Kit) -> Crew:
@@ -105,10 +130,11 @@ def build_crew(kit: Kit) -> Crew:
         raise ConfigError(f"{path} returned {type(crew).__name__}, not a crewai.Crew", hint=f"see crew in {CONFIG}")
     last = crew.tasks[-1]
     spec = kit.settings.tasks.get(last.name or "")
-    if last.response_model is not Explanation or spec is None or "citations" not in spec.checks:
+    kind = last.response_model
+    if kind is None or not issubclass(kind, Explanation) or spec is None or "citations" not in spec.checks:
         raise ConfigError(
             f'The last task "{last.name}" must return an Explanation that is checked',
-            hint=f"{TASKS}: output_pydantic: Explanation and checks: [citations]",
+            hint=f"{TASKS}: output_pydantic: Explanation (or Solution) and checks: [citations]",
         )
     crew._task_output_handler = NoCopies()  # type: ignore[assignment]
     return crew
@@ -123,7 +149,7 @@ class NoCopies:
 
 
 def result_type(name: str, task: str, root: Path) -> type[BaseModel]:
-    """Findings, Verdicts, Explanation, or the class that module:Class names."""
+    """Findings, Verdicts, Explanation, Solution, Data, or the class that module:Class names."""
     if name in TYPES:
         return TYPES[name]
     line = read_yaml(root / TASKS, TASKS)[1].at(TASKS, task, "output_pydantic")

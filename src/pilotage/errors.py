@@ -4,6 +4,7 @@
   x ConfigError        the settings, the command line or the knowledge folder are not usable   exit 2
   x LimitExceeded      a cap was reached; carries kind, value, limit and key                    exit 3
   x StoreError         the journal cannot be written or read                                    exit 4
+  x ToolError          a tool could not do what it was asked, or must not                       exit 4
 
 Each error has a message that says what happened and, where one helps, a hint that names file and key.
 """
@@ -65,12 +66,17 @@ class StoreError(PilotageError):
     """The journal cannot be written or read."""
 
 
+class ToolError(PilotageError):
+    """A tool could not do what it was asked, or must not; the message is the sentence that the agent gets."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean "max_iter"?`, or the list of known names when nothing is near."""
     names = sorted(known)
-    tails = {candidate.rsplit(".", 1)[-1]: candidate for candidate in names}  # what limits.* share says nothing
+    tails = {candidate.rsplit(".", 1)[-1] for candidate in names}  # what limits.* share says nothing
     close = difflib.get_close_matches(name.rsplit(".", 1)[-1], tails, n=1, cutoff=0.7 if "." in name else 0.6)
-    found = [tails[tail] for tail in close] or difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+    of_tail = [candidate for candidate in names if candidate.rsplit(".", 1)[-1] in close]
+    found = difflib.get_close_matches(name, of_tail, n=1, cutoff=0) or difflib.get_close_matches(name, names, n=1, cutoff=0.8)
     return f'did you mean "{found[0]}"?' if found else "known: " + ", ".join(names)
 
 

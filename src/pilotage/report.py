@@ -104,7 +104,13 @@ def _line(event: Event) -> str:
             return f"{facts['task']}: {facts['agent']}"
         case "tool_call":
             arguments = " ".join((content.get("arguments") or "").split())[:80]
+            if facts.get("denied"):
+                return f"  {facts['tool']} {arguments} denied by {facts['denied']}"
             return f"  {facts['tool']} {arguments} {_seconds(facts)}{_failed(facts)}"
+        case "suspicious":
+            return f"  suspicious text in {facts['source']}, kept as data"
+        case "code_run":
+            return f"  code: {facts['outcome']} in {facts['sandbox']} {_seconds(facts)}"
         case "model_call" if facts["model"] != "reader":
             tokens = facts["prompt_tokens"] + facts["completion_tokens"]
             again = f" attempt {facts['attempt']}" if facts["attempt"] > 1 else ""

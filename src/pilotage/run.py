@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotage import errors, tools
+from pilotage import errors
 from pilotage.checks.gate import Evidence
-from pilotage.errors import ConfigError
+from pilotage.errors import ConfigError, PilotageError
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.guard.limits import Ended, Meter
+from pilotage.guard.policy import PAGES, USER, Policy, hosts_in
 from pilotage.model import factory
 from pilotage.outcome import Result, conclude, finish
 from pilotage.quiet import import_crewai
@@ -27,6 +30,11 @@ from pilotage.record.journal import Journal, Listener
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
 from pilotage.settings import CONFIG, TASKS, Settings, load
+from pilotage.tools import build
+from pilotage.tools.database import Databases
+from pilotage.tools.desk import Desk
+from pilotage.tools.guarded import Guard
+from pilotage.web.fetch import Fetcher
 
 if TYPE_CHECKING:
     from crewai import Crew
@@ -43,9 +51,11 @@ class Runner:
 
     def __init__(self, settings: Settings, *, knowledge: Path | None = None, progress: Progress | None = None) -> None:
         self.settings = settings
-        self.known_tools = tools.user_tools(settings)
-        tools.check_names(settings, self.known_tools)
+        self.known_tools = build.user_tools(settings)
+        build.check_tools(settings, self.known_tools)
         factory.check(settings)
+        self.fetcher = Fetcher(settings.engine.web, private_hosts=settings.engine.policy.allow_private_hosts)
+        self.databases = Databases(settings.engine.databases, settings.root)
         self.redactor = Redactor(patterns=settings.engine.record.redact)
         self.engine: Engine = open_store(settings.store)
         try:
@@ -56,23 +66,32 @@ class Runner:
             raise
         self.warnings = self._warnings()
 
-    def answer(self, question: str, *, listener: Listener | None = None, write: bool = True) -> Result:
-        """One run. Raises ConfigError before anything is started; afterwards every end is an outcome."""
+    def answer(
+        self, question: str, *, urls: Sequence[str] = (), listener: Listener | None = None, write: bool = True
+    ) -> Result:
+        """One run; `urls` are pages to read before the crew starts.
+
+        Raises ConfigError before anything is started; afterwards every end is an outcome.
+        """
         question = check_question(question, self.settings.engine.limits.question_chars)
         import_crewai(self.settings.runs)
         journal = Journal(self.engine, self.redactor)
         if listener:
             journal.listen(listener)
-        kit, crew = self._build(question, journal)
+        kit, crew = self._build(question, journal, urls)
         content = {"question": question, "settings": self._shown_settings(), "warnings": self.warnings}
         journal.append("run_started", content, model=factory.model_name(self.settings), crew=self.settings.engine.crew)
-        with signals_end(kit.meter):
-            error = kick_off(crew, kit)
-        ended = conclude(kit, error)
+        try:
+            with signals_end(kit.meter):
+                error = None if not read_named(kit, urls) else kick_off(crew, kit)
+            ended = conclude(kit, error)
+        finally:
+            kit.desk.close()
         return finish(kit, ended, self.settings.runs / journal.run if write else None)
 
     def close(self) -> None:
         self.knowledge.close()
+        self.databases.close()
         self.engine.dispose()
 
     def _warnings(self) -> list[str]:
@@ -81,15 +100,20 @@ class Runner:
         idle = [f'agent "{name}" has no task in {TASKS}' for name in self.settings.agents if name not in with_task]
         pending = self.knowledge.embed_behind()
         late = f"{pending:,} sentences have no vector yet: full text for those (`pilotage index` makes them now)"
-        return [*self.knowledge.warnings, *idle, *([late] if pending else [])]
+        return [*self.knowledge.warnings, *idle, *build.warnings(self.settings), *([late] if pending else [])]
 
-    def _build(self, question: str, journal: Journal) -> tuple[Kit, Crew]:
+    def _build(self, question: str, journal: Journal, urls: Sequence[str]) -> tuple[Kit, Crew]:
         from pilotage.crew import Kit, build_crew
 
-        meter = Meter(self.settings.engine.limits, journal)  # the clock starts here, with CrewAI imported
-        desk = tools.Desk(self.knowledge, self.settings.engine.evidence.passages)
+        spec = self.settings.engine
+        meter = Meter(spec.limits, journal)  # the clock starts here, with CrewAI imported
+        named = [*hosts_in(" ".join([question, *urls])), *spec.web.sites]
+        has = {agent: entry.tools for agent, entry in self.settings.agents.items()}
+        policy = Policy(spec.policy, self.settings.root, has, named)
+        guard = Guard(meter, journal, policy, secrets.token_hex(4), spec.tools)
+        desk = Desk(spec, question, self.knowledge, self.fetcher, policy, partial(guard.note, hidden=True))
         evidence = Evidence(desk.sources, searches=lambda: desk.searches)
-        kit = Kit(self.settings, question, desk, evidence, self.known_tools, meter, journal)
+        kit = Kit(self.settings, question, desk, evidence, self.known_tools, self.databases, guard, meter, journal)
         return kit, build_crew(kit)
 
     def _shown_settings(self) -> dict[str, Any]:
@@ -102,9 +126,11 @@ class Runner:
 
 def run_crew(
     question: str | None = None, *, settings: Settings | None = None, knowledge: Path | None = None,
-    listener: Listener | None = None, progress: Progress | None = None,
+    urls: Sequence[str] = (), listener: Listener | None = None, progress: Progress | None = None,
 ) -> Result:  # fmt: skip
     """Answer one question with the crew; `question` defaults to the one in config/pilotage.yaml.
+
+    `urls` are pages to read first; they may be cited like the documents in `knowledge`.
 
     Raises ConfigError (bad settings, question or documents) and StoreError (no place for the journal).
     """
@@ -114,7 +140,7 @@ def run_crew(
     )
     runner = Runner(settings, knowledge=knowledge, progress=progress)
     try:
-        return runner.answer(asked, listener=listener)
+        return runner.answer(asked, urls=urls, listener=listener)
     finally:
         runner.close()
 
@@ -135,6 +161,19 @@ def check_question(question: str | None, longest: int) -> str:
             hint=f"shorten it, put long text into a file in knowledge/, or raise limits.question_chars in {CONFIG}",
         )
     return text
+
+
+def read_named(kit: Kit, urls: Sequence[str]) -> bool:
+    """Read the pages that the user named; False when the run has ended over it, before any model call."""
+    for url in urls:
+        try:
+            said, is_read = kit.guard.call(PAGES, kit.desk.read_page, USER, {"url": url})
+        except PilotageError:  # a cap, or Ctrl-C: the run has ended already
+            return False
+        if not is_read:
+            kit.meter.end(Ended("failed", said, "check the address; policy and web in config/pilotage.yaml decide"))
+            return False
+    return True
 
 
 def kick_off(crew: Crew, kit: Kit) -> BaseException | None:

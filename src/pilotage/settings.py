@@ -26,7 +26,7 @@ TASKS = "config/tasks.yaml"
 PREFIX = "PILOTAGE_"
 TEXT_KEYS = {
     "question", "crew", "tools", "model.name", "model.base_url", "model.api_key_env", "model.tool_calls",
-    "evidence.knowledge", "record.store",
+    "evidence.knowledge", "record.store", "web.user_agent",
 }  # fmt: skip
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w-]*)\}")
 ALIASES = {"MODEL": "model.name", "QUESTION": "question"}
@@ -76,10 +76,84 @@ class LimitSpec(Strict):
     tool_seconds: float = Field(default=30, gt=0)
     retries: int = Field(default=2, ge=0, le=10)
     question_chars: int = Field(default=8000, ge=1)
+    result_chars: int = Field(default=20_000, ge=500)
 
 
 class CheckSpec(Strict):
     feedback_rounds: int = Field(default=1, ge=0, le=5)
+
+
+class SiteSpec(Strict):
+    """How pages of one domain are read: CSS selectors by field; `content` is the text, other names are fields."""
+
+    content: Text | None = None
+    title: Text | None = None
+    author: Text | None = None
+    published: Text | None = None
+    drop: list[Text] = []
+    fields: dict[str, Text] = {}
+
+
+class WebSpec(Strict):
+    """How pages and services are fetched. Seconds cover everything: redirects, robots.txt, the whole body."""
+
+    user_agent: Text = "Pilotage/0.1"
+    seconds: float = Field(default=20, gt=0)
+    bytes: int = Field(default=5_000_000, ge=1_000)
+    redirects: int = Field(default=5, ge=0, le=20)
+    delay: float = Field(default=1.0, ge=0)
+    robots: bool = True
+    extractor: Literal["auto", "bs4", "trafilatura"] = "auto"
+    sites: dict[str, SiteSpec] = {}
+
+
+class DatabaseSpec(Strict):
+    """A database that query_db may read. `url` is SQLAlchemy's; ${NAME} in it comes from the environment."""
+
+    url: Text
+    tables: list[Text] = []
+    rows: int = Field(default=100, ge=1, le=10_000)
+    seconds: float = Field(default=5, gt=0)
+
+
+class ServiceSpec(Strict):
+    """A tool made of a web address: {name} takes an argument, ${NAME} a secret of the environment."""
+
+    description: Text
+    url: Text
+    method: Literal["GET", "POST"] = "GET"
+    arguments: dict[str, Literal["str", "int", "float", "bool"]] = {}
+    headers: dict[str, Text] = {}
+    body: dict[str, Any] | None = None
+    fields: list[Text] = []
+
+
+class CodeSpec(Strict):
+    """Caps of one run of code that an agent wrote."""
+
+    sandbox: Literal["auto", "monty", "bubblewrap"] = "auto"
+    seconds: float = Field(default=5, gt=0)
+    memory_mb: int = Field(default=256, ge=16)
+    output_chars: int = Field(default=10_000, ge=100)
+
+
+class ToolRule(Strict):
+    """What one tool may do. An absent list allows what the tool allows by itself; an empty one allows nothing."""
+
+    domains: list[Text] | None = None
+    folders: list[Text] | None = None
+    calls: int | None = Field(default=None, ge=0)
+    seconds: float | None = Field(default=None, gt=0)
+    isolate: bool | None = None
+
+
+class PolicySpec(Strict):
+    """Who may use what. With `strict`, an agent or a tool that is not named here is denied."""
+
+    strict: bool = False
+    agents: dict[str, list[Text]] = {}
+    tools: dict[str, ToolRule] = {}
+    allow_private_hosts: list[Text] = []
 
 
 class RecordSpec(Strict):
@@ -97,6 +171,11 @@ class EngineSpec(Strict):
     evidence: EvidenceSpec = EvidenceSpec()
     limits: LimitSpec = LimitSpec()
     checks: CheckSpec = CheckSpec()
+    web: WebSpec = WebSpec()
+    databases: dict[str, DatabaseSpec] = {}
+    services: dict[str, ServiceSpec] = {}
+    code: CodeSpec = CodeSpec()
+    policy: PolicySpec = PolicySpec()
     record: RecordSpec = RecordSpec()
 
 
@@ -114,14 +193,18 @@ class AgentSpec(Strict):
 
 
 class TaskSpec(Strict):
-    """One entry of config/tasks.yaml. `output_pydantic`: Findings, Verdicts, Explanation, or module:Class."""
+    """One entry of config/tasks.yaml. `output_pydantic`: Findings, Verdicts, Explanation, Data, or module:Class.
+
+    `data` is what the check of that name holds the output against: a JSON Schema file, or a model as module:Class.
+    """
 
     description: Text
     expected_output: Text
     agent: Text
     context: list[str] = []
     output_pydantic: Text
-    checks: list[Literal["findings", "verdicts", "citations"]] = []
+    checks: list[Literal["findings", "verdicts", "citations", "code", "data"]] = []
+    data: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +249,7 @@ def load(root: Path | None = None, overrides: Mapping[str, str] | None = None) -
         if value:
             os.environ.setdefault(name, value)
     files = {file: read_yaml(root / file, file) for file in (CONFIG, AGENTS, TASKS)}
-    origins = {key: f"{CONFIG}:{mark}" for key, mark in files[CONFIG][1].leaves().items()}
+    origins = {key: f"{CONFIG}:{mark}" for key, mark in files[CONFIG][1].lines_of(known_keys()).items()}
     for key, value, origin in (*_from_environment(in_file), *_from_overrides(overrides or {})):
         _put(files, key, value, origin)
         origins[key] = origin

@@ -39,6 +39,15 @@ def event_lines(event: Event) -> str:
     return "\n".join(lines)
 
 
+def page_lines(page: dict[str, Any]) -> list[str]:
+    """A page for people: what is known about it, its text, its links."""
+    known = ("title", "author", "published", "url", "canonical", "sha256")
+    lines = [f"{name}: {page[name]}" for name in known if page[name]]
+    lines += [f"{name}: {value}" for name, value in page["fields"].items()]
+    lines += ["", page["text"], ""] + [f"[{link['text']}] {link['url']}" for link in page["links"]]
+    return lines + [f"suspicious: {excerpt}" for excerpt in page["suspicious"]]
+
+
 def audit_line(report: Audit) -> str:
     if report.ok:
         erased = f", {report.erased} contents erased" if report.erased else ""

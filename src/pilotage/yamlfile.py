@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,6 @@ class Marks:
 
     def __init__(self) -> None:
         self.lines: dict[KeyPath, int] = {}
-        self.inner: set[KeyPath] = set()
         self.origins: dict[KeyPath, str] = {}
 
     def at(self, file: str, *path: str) -> str:
@@ -33,8 +34,9 @@ class Marks:
         """The value at `path` no longer comes from the file but from `origin`."""
         self.origins[path] = origin
 
-    def leaves(self) -> dict[str, int]:
-        return {".".join(path): line for path, line in self.lines.items() if path not in self.inner}
+    def lines_of(self, keys: Iterable[str]) -> dict[str, int]:
+        """The line of each dotted key that stands in the file."""
+        return {key: line for key in keys if (line := self.lines.get(tuple(key.split("."))))}
 
 
 def read_yaml(path: Path, shown: str) -> tuple[dict[str, Any], Marks]:
@@ -68,7 +70,6 @@ def read_yaml(path: Path, shown: str) -> tuple[dict[str, Any], Marks]:
 
 def _mapping(node: yaml.MappingNode, path: KeyPath, marks: Marks, shown: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    marks.inner.add(path)
     for key_node, value_node in node.value:
         key, line = str(key_node.value), key_node.start_mark.line + 1
         if key in result:
@@ -110,11 +111,15 @@ def describe(
 
 
 def _fields(spec: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    inner: Any = spec
     for part in loc:
-        inner = spec.model_fields[str(part)].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        if typing.get_origin(inner) is dict:  # names of the user's own
+            inner = typing.get_args(inner)[1]
+        elif isinstance(inner, type) and issubclass(inner, BaseModel):
+            inner = inner.model_fields[str(part)].annotation
+        else:
             break
-        spec = inner
+        spec = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else spec
     return list(spec.model_fields)
 
 

@@ -14,6 +14,7 @@ from crewai import BaseLLM
 from pydantic import BaseModel, PrivateAttr
 
 from pilotage.checks.results import Citation, Explanation, Finding, Findings, Statement, Verdict, Verdicts
+from pilotage.guard.fence import unfence
 
 
 @dataclass
@@ -28,7 +29,8 @@ class Turn:
     @property
     def results(self) -> list[dict[str, Any]]:
         """The tool results so far in this conversation."""
-        return [json.loads(m["content"]) for m in self.messages if m["role"] == "tool" and m["content"].startswith("{")]
+        contents = [unfence(m["content"]) for m in self.messages if m["role"] == "tool"]
+        return [json.loads(content) for content in contents if content.startswith("{")]
 
 
 @dataclass

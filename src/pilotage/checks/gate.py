@@ -25,9 +25,15 @@ from pilotage.checks.citations import (
     check_quote,
     check_verdicts,
 )
-from pilotage.checks.results import Explanation, Finding, Findings, Verdict, Verdicts, parse
+from pilotage.checks.code import check_code
+from pilotage.checks.data import Schema, check_text, check_value
+from pilotage.checks.results import Data, Explanation, Finding, Findings, Verdict, Verdicts, parse
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.record.journal import Journal
+from pilotage.sandbox import CodeRun
+from pilotage.settings import CodeSpec
+
+STARTS = 10.0  # seconds that a sandbox may take to start, beyond code.seconds, on a busy machine
 
 
 @dataclass
@@ -56,8 +62,10 @@ class Gate:
     def __init__(
         self, task: str, agent: str, kind: type[BaseModel], checks: Sequence[str],
         evidence: Evidence, meter: Meter, journal: Journal, rounds: int,
+        schema: Schema | None = None, code: CodeSpec | None = None,
     ) -> None:  # fmt: skip
         self.task, self.agent, self.kind, self.checks = task, agent, kind, checks
+        self.schema, self.code = schema, code or CodeSpec()
         self.evidence, self.meter, self.journal, self.rounds = evidence, meter, journal, rounds
 
     def __call__(self, raw: str) -> tuple[bool, str]:
@@ -80,13 +88,29 @@ class Gate:
         sources = self.evidence.sources
         if check == "findings" and isinstance(result, Findings):
             if not sources and not self.evidence.searches():
-                return [Fault("", "nothing was searched: call search_knowledge before you return")]
+                return [Fault("", "nothing was searched: call your search tool before you return")]
             return check_findings(result.findings, sources)
         if check == "verdicts" and isinstance(result, Verdicts):
             return check_verdicts(result.verdicts, self.evidence.findings, sources)
         if check == "citations" and isinstance(result, Explanation):
             return check_explanation(result, sources, self.evidence.supported)
+        if check == "code":
+            most = self.code.seconds + STARTS
+            return self.meter.within(self.agent, most, "code.seconds", lambda: check_code(result, self.code, self._ran))
+        if check == "data" and self.schema is not None:
+            if isinstance(result, Data):
+                found = check_text(result.text, result.format, self.schema)
+            else:
+                found = check_value(result.model_dump(mode="json"), self.schema)
+            return [Fault(fault.path, f"found {fault.found}, expected {fault.expected}") for fault in found]
         return [Fault(self.kind.__name__, f'the check "{check}" does not fit this result')]
+
+    def _ran(self, run: CodeRun) -> None:
+        content = {"reason": run.reason, "output": run.output}
+        self.journal.append(
+            "code_run", content, task=self.task, agent=self.agent, outcome=run.outcome, sandbox=run.mode,
+            tests=run.tests, seconds=round(run.seconds, 4),
+        )  # fmt: skip
 
     def _drop(self, result: Any, faults: list[Fault]) -> tuple[Any, list[Fault]]:
         """After the last round, findings that do not hold are left out when others do."""

@@ -15,6 +15,8 @@ from pilotage.checks.verbatim import stands_in
 
 Result = TypeVar("Result", bound=BaseModel)
 QUOTED_WHOLE = re.compile(r'(?:“[^”]*”|„[^“”]*[“”]|"[^"]*"|«[^»]*»|「[^」]*」|『[^』]*』)[.。]?')
+FENCED = re.compile(r"^```(?:python|py)?[^\n]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
+DATA = re.compile(r"^```(json|csv|yaml)[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE | re.IGNORECASE)
 MARKS = re.compile(r"(?:\s*\[\d+(?:\s*,\s*\d+)*\])+")
 
 
@@ -98,6 +100,34 @@ class Explanation(BaseModel):
         return found
 
 
+class Solution(Explanation):
+    """An explanation with a program. The check `code` runs it, with its tests, before it is accepted."""
+
+    code: str = Field(default="", description="Python, without a fence; empty when the question asks for none")
+    tests: str = Field(default="", description="assert statements or test functions for it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_code_out(cls, data: Any) -> Any:
+        """Code that a model wrote into its text is code, no sentence."""
+        if not isinstance(data, dict) or not isinstance(data.get("answer"), str) or data.get("code"):
+            return data
+        code = "\n\n".join(FENCED.findall(data["answer"]))
+        return data | {"answer": FENCED.sub("", data["answer"]), "code": code} if code else data
+
+    @property
+    def answer(self) -> str:
+        parts = [super().answer, f"```python\n{self.code.strip()}\n```" if self.code.strip() else ""]
+        return "\n\n".join(part for part in parts if part)
+
+
+class Data(BaseModel):
+    """Rows or a record as text. The check `data` holds it against the schema that the task names."""
+
+    format: Literal["json", "csv", "yaml"]
+    text: str = Field(description="the data itself, without a fence")
+
+
 @dataclass(frozen=True)
 class Sentence:
     """One sentence of an answer and the citations it carries."""
@@ -147,13 +177,14 @@ def _marked(sentence: Sentence) -> str:
     return f"{text[: len(text) - len(end)]} {marks}".rstrip() + (end or ".") + " "
 
 
-TYPES: dict[str, type[BaseModel]] = {"Findings": Findings, "Verdicts": Verdicts, "Explanation": Explanation}
+TYPES: dict[str, type[BaseModel]] = {kind.__name__: kind for kind in (Findings, Verdicts, Explanation, Solution, Data)}
 
 
 def parse(text: str, kind: type[Result]) -> Result:
     """The last JSON object in `text` that is a `kind`, be it bare, fenced, between words or behind a repeated form.
 
-    Raises ValueError that says what was wrong with the last candidate.
+    Data may also stand as it is in a fence that names its format. Raises ValueError that says what was wrong with the
+    last candidate.
     """
     decoder, problem, found = json.JSONDecoder(strict=False), "there is no JSON object in it", None
     start = text.find("{")
@@ -169,6 +200,8 @@ def parse(text: str, kind: type[Result]) -> Result:
         except ValidationError as error:
             problem = _first(error.errors()[0])
         start = text.find("{", end)
+    if found is None and issubclass(kind, Data) and (fenced := DATA.findall(text)):
+        return kind.model_validate({"format": fenced[-1][0].lower(), "text": fenced[-1][1]})
     if found is None:
         raise ValueError(problem)
     return found

@@ -1,6 +1,7 @@
 """Reading a file into a document: its readable text, its title and its blocks. One reader for each kind of file.
 
-Not covered: footnotes, nested tables, and HTML that is only drawn by a script.
+Every text loses its control characters and what nobody sees. PDF and Office files are read in a process of their own:
+see apart.py. Not covered: footnotes, nested tables, and HTML that is only drawn by a script.
 """
 
 from __future__ import annotations
@@ -11,25 +12,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilotage.evidence.sentences import Kind
+from pilotage.guard.fence import clean
+
+LONGEST_TITLE = 200  # characters
+
+_NO_TITLE = re.compile(
+    r"(?:untitled|no title|title|document|book|presentation|slide|mappe|dokument|microsoft (?:word|excel|powerpoint)|"
+    r"word document|powerpoint presentation)[\s\d.]*(?:- .*)?"
+    r"|.*\.(?:docx?|xlsx?|pptx?|odt|rtf|indd|qxd|tex|dvi|pdf|ps|html?)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of the text that belongs together: a paragraph, a list, a table, a piece of code."""
+    """A stretch of the text that belongs together: a paragraph, a list, a table, a piece of code.
+
+    `place` is where a person finds it when lines say nothing: "page 3", "row 17" or "Prices, row 17" of a sheet.
+    """
 
     kind: Kind
     heading: str
     start: int
     stop: int
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a reader returns; `text[block.start:block.stop]` is verbatim."""
+    """What a reader returns; `text[block.start:block.stop]` is verbatim. `note` says what was left out, if anything."""
 
     title: str
     text: str
     blocks: list[Block]
+    note: str = ""
 
 
 def read_text(path: Path) -> str:
@@ -41,7 +57,7 @@ def read_text(path: Path) -> str:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8, first wrong byte at {error.start:,}") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return clean(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def read_plain(path: Path) -> Document:
@@ -68,9 +84,62 @@ def read_html(path: Path) -> Document:
     return Document(title or stem_title(path), text, blocks)
 
 
+def read_csv(path: Path) -> Document:
+    """Comma-separated values and their like: see delimited.py."""
+    from pilotage.evidence.delimited import read
+
+    return read(path)
+
+
+def read_apart(path: Path) -> Document:
+    """PDF and Office files: see apart.py."""
+    from pilotage.evidence.apart import read
+
+    return read(path)
+
+
 def stem_title(path: Path) -> str:
     """`1973_oil_crisis.md` becomes `1973 oil crisis`."""
     return re.sub(r"[_\-]+", " ", path.stem).strip()
+
+
+def given_title(title: str | None) -> str:
+    """The title that a file says it has, or "" when a program put it there: `Microsoft Word - draft3.doc`."""
+    title = squeeze(title or "")
+    sensible = 3 <= len(title) <= LONGEST_TITLE and re.search(r"[^\W\d_]", title) and not _NO_TITLE.fullmatch(title)
+    return title if sensible else ""
+
+
+def squeeze(text: str) -> str:
+    """One line of clean text, single spaces."""
+    return " ".join(clean(text).split())
+
+
+class Draft:
+    """A document in the making: blocks in order, each on lines of its own."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.size = 0
+        self._parts: list[str] = []
+
+    def add(self, kind: Kind, text: str, *, heading: str = "", place: str = "", joins: bool = False) -> None:
+        """A block; with `joins` it is one with the block before when that is alike."""
+        start = self.line(text)
+        last = self.blocks[-1] if self.blocks else None
+        if joins and last and last == Block(kind, heading, last.start, start - 1, place):
+            start = self.blocks.pop().start
+        self.blocks.append(Block(kind, heading, start, self.size - 1, place))
+
+    def line(self, text: str) -> int:
+        """A line that belongs to no block, such as a heading; where it starts."""
+        start = self.size
+        self._parts.append(text)
+        self.size += len(text) + 1
+        return start
+
+    def document(self, title: str, note: str = "") -> Document:
+        return Document(title, "\n".join(self._parts), self.blocks, note)
 
 
 # The seam for further kinds of files: a suffix in lower case and the function that reads it.
@@ -79,4 +148,9 @@ READERS: dict[str, Callable[[Path], Document]] = {
     ".txt": read_plain,
     ".html": read_html,
     ".htm": read_html,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".pdf": read_apart,
+    ".docx": read_apart,
+    ".xlsx": read_apart,
 }

@@ -15,7 +15,7 @@ from pilotage.errors import StoreError
 from pilotage.evidence.passages import Passage
 from pilotage.evidence.terms import TOKENIZER
 
-FORMAT = "2"  # of the tables and of how documents are cut; another one and all but the vectors is built again
+FORMAT = "3"  # of the tables and of how documents are cut; another one and all but the vectors is built again
 BUSY_SECONDS = 60
 
 _TABLES = """
@@ -26,7 +26,7 @@ create table if not exists file(id integer primary key, folder integer not null,
     mtime integer, sha text, title text, warning text not null default '', unique(folder, path));
 create table if not exists passage(id integer primary key autoincrement, folder integer not null,
     file integer not null, source text not null, heading text, text text, first_line integer, last_line integer,
-    unique(folder, source));
+    place text not null default '', unique(folder, source));
 create index if not exists passage_file on passage(file);
 create table if not exists sentence(id integer primary key autoincrement, passage integer not null, start integer,
     stop integer, digest blob not null);
@@ -179,6 +179,6 @@ class Index:
 
 
 _SELECT = (
-    "select p.id, p.source, f.path, f.title, p.heading, p.text, p.first_line, p.last_line "
+    "select p.id, p.source, f.path, f.title, p.heading, p.text, p.first_line, p.last_line, p.place "
     "from passage p join file f on f.id = p.file"
 )

@@ -63,6 +63,10 @@ class Knowledge:
         self._behind: threading.Thread | None = None
         self._words: dict[int, Words] = {}
 
+    @property
+    def folder(self) -> Path:
+        return self._index.folder
+
     @classmethod
     def open(cls, folder: Path, index: Path, *, progress: Progress | None = None) -> Knowledge:
         """Index what is new or changed below `folder` into the SQLite file `index`, and open it.
@@ -82,18 +86,34 @@ class Knowledge:
             raise
         return cls(opened, embedder, warnings)
 
-    def search(self, question: str, limit: int = 8) -> Found:
-        """The best quotes for a question, at most `limit`, and notes on how they were found."""
-        asked, candidates, notes = self.gather(question)
+    def search(
+        self,
+        question: str,
+        limit: int = 8,
+        *,
+        pages: Knowledge | None = None,
+        allowed: Callable[[str], bool] | None = None,
+    ) -> Found:
+        """The best quotes for a question, at most `limit`, and notes on how they were found.
+
+        `pages` are searched too, and judged by the same measure; passages of a path that is not `allowed` are not seen.
+        """
+        asked, candidates, notes = self.gather(question, pages)
+        if allowed:
+            candidates = [candidate for candidate in candidates if allowed(candidate.passage.path)]
         best = quotes(candidates, scores(asked, candidates), limit)
         return Found([Hit(candidates[quote.candidate].passage, quote.text, quote.score) for quote in best], notes)
 
-    def gather(self, question: str) -> tuple[Question, list[Candidate], list[str]]:
+    def gather(self, question: str, pages: Knowledge | None = None) -> tuple[Question, list[Candidate], list[str]]:
         """What ranking sees: the question, the passages that may answer, and notes. For `search` and for fitting."""
+        words = content_words(question)
         with self._lock:
-            words = content_words(question)
-            asked, notes = self._ask(question, words)
-            return asked, self._candidates(asked, words), notes
+            asked, notes = self._ask(question, words, pages)
+            candidates = self._candidates(asked, words)
+        if pages:
+            with pages._lock:
+                candidates += pages._candidates(asked, words)
+        return asked, candidates, notes
 
     def passage(self, source: str) -> Passage | None:
         """The passage of that name, as it was read; None when there is none."""
@@ -139,10 +159,12 @@ class Knowledge:
             self._index.close()
             self._stems.close()
 
-    def _ask(self, text: str, words: list[str]) -> tuple[Question, list[str]]:
-        version, embedded, total, passages = self._index.state()
+    def _ask(self, text: str, words: list[str], pages: Knowledge | None = None) -> tuple[Question, list[str]]:
+        version, embedded, total, _ = self._index.state()
+        indexes = [self._index, *([pages._index] if pages else [])]
+        passages = sum(index.state()[3] for index in indexes)
         stems = dict.fromkeys(self._stems.of(words))
-        weights = {stem: rarity(passages, self._index.frequency(stem)) for stem in stems}
+        weights = {stem: rarity(passages, sum(index.frequency(stem) for index in indexes)) for stem in stems}
         notes: list[str] = []
         vector = None
         if self._embedder is None:
@@ -151,7 +173,7 @@ class Knowledge:
             notes.append("vectors know English only: full text alone")
         else:
             self._map()
-            if len(self._vectors):
+            if len(self._vectors) or (pages and len(pages._vectors)):
                 vector = self._embedder.embed([text])[0]
             if version != embedded and total > len(self._vectors):
                 without = total - len(self._vectors)
@@ -172,7 +194,7 @@ class Knowledge:
     def _candidates(self, asked: Question, words: list[str]) -> list[Candidate]:
         words = self._rare(asked, words)
         found = dict(self._index.matching(words, PASSAGES)) if words else {}
-        if asked.vector is not None:
+        if asked.vector is not None and len(self._vectors):
             near = self._vectors.nearest(asked.vector, NEAREST)
             homes = self._index.homes(near)
             for number in near:

@@ -18,12 +18,13 @@ Progress = Callable[[str, int, int], None]  # what is being done, how many are d
 
 LARGEST = 20_000_000  # bytes of a file; a longer one is a data file rather than a document
 BATCH = 64  # files in a transaction
+CUTS = 20_000  # passages in memory, about: a table has one for each row
 HINT = "set evidence.knowledge in config/pilotage.yaml or use --knowledge"
 
 
 @dataclass(slots=True)
 class _File:
-    """A file as it was found, and what reading it gave."""
+    """A file as it was found, and what reading it gave; `warning` says why not, or what was left out."""
 
     path: str
     size: int
@@ -35,7 +36,10 @@ class _File:
 
 
 def sync(index: Index, progress: Progress | None = None) -> list[str]:
-    """Update the index; the files that were skipped, a line for each. ConfigError when nothing can be read."""
+    """Update the index; the files that were skipped or not read to their end, a line for each.
+
+    ConfigError when nothing can be read.
+    """
     found = {file.path: file for file in _scan(index.folder)}
     known = {
         path: (size, mtime)
@@ -48,18 +52,30 @@ def sync(index: Index, progress: Progress | None = None) -> list[str]:
                 _forget(index, path)
             _count(index)
     changed = [file for path, file in found.items() if known.get(path) != (file.size, file.mtime)]
-    for start in range(0, len(changed), BATCH):
-        _store(index, [_read(index.folder, file) for file in changed[start : start + BATCH]])
+    done = 0
+    for batch in _batches(index.folder, changed):
+        _store(index, batch)
+        done += len(batch)
         if progress:
-            progress("reading documents", min(start + BATCH, len(changed)), len(changed))
+            progress("reading documents", done, len(changed))
     rows = index.db.execute(
-        "select path, warning from file where folder = ? and warning != '' order by path", (index.key,)
+        "select path, warning, exists(select 1 from passage p where p.file = file.id) from file "
+        "where folder = ? and warning != '' order by path",
+        (index.key,),
     )
-    warnings = [f"skipped {path}: {warning}" for path, warning in rows]
+    warnings = [f"{path}: {warning}" if was_read else f"skipped {path}: {warning}" for path, warning, was_read in rows]
     if index.state()[3] == 0:
         because = f" ({warnings[0]})" if warnings else f" ({', '.join(READERS)})"
         raise ConfigError(f"no readable document in the knowledge folder {index.folder}{because}", hint=HINT)
     return warnings
+
+
+def add(index: Index, path: str, title: str, cuts: list[Cut]) -> None:
+    """Store passages that come from no file of the folder, such as a page's; an earlier `path` is replaced."""
+    with index.transaction():
+        _forget(index, path)
+        _add(index, _File(path, 0, -1, title=title, cuts=cuts))
+        _count(index)
 
 
 def check_folder(folder: Path) -> Path:
@@ -93,6 +109,18 @@ def _scan(folder: Path) -> Iterator[_File]:
             yield _File(path.relative_to(folder).as_posix(), stat.st_size, stat.st_mtime_ns)
 
 
+def _batches(folder: Path, files: list[_File]) -> Iterator[list[_File]]:
+    """The files, read, as many at a time as memory allows."""
+    batch: list[_File] = []
+    for file in files:
+        batch.append(_read(folder, file))
+        if file is files[-1] or len(batch) == BATCH or sum(len(read.cuts) for read in batch) >= CUTS:
+            yield batch
+            for stored in batch:
+                stored.cuts = []
+            batch = []
+
+
 def _read(folder: Path, file: _File) -> _File:
     path = folder / file.path
     try:
@@ -104,6 +132,7 @@ def _read(folder: Path, file: _File) -> _File:
         file.cuts = cut(document, file.path)
         if not file.cuts:
             raise ValueError("empty")
+        file.warning = document.note
     except ValueError as error:
         file.warning = str(error)
     except OSError as error:
@@ -136,9 +165,9 @@ def _add(index: Index, file: _File) -> None:
     for piece in file.cuts:
         p = piece.passage
         key = db.execute(
-            "insert into passage(folder, file, source, heading, text, first_line, last_line) "
-            "values(?, ?, ?, ?, ?, ?, ?)",
-            (index.key, number, p.source, p.heading, p.text, p.first_line, p.last_line),
+            "insert into passage(folder, file, source, heading, text, first_line, last_line, place) "
+            "values(?, ?, ?, ?, ?, ?, ?, ?)",
+            (index.key, number, p.source, p.heading, p.text, p.first_line, p.last_line, p.place),
         ).lastrowid
         name = column(f"{p.title} {p.heading}")
         db.execute(f"insert into {index.fts}(rowid, name, body) values(?, ?, ?)", (key, name, column(p.text)))

@@ -60,6 +60,7 @@ class Meter:
         self.ended: Ended | None = None
         self._turns: dict[str, Turn] = {}
         self._waiting: set[Future[Any]] = set()
+        self._at_end: list[Callable[[], None]] = []
         self._lock = threading.RLock()
         self._stopped = threading.Event()
 
@@ -137,6 +138,14 @@ class Meter:
         finally:
             self._waiting.discard(outcome)
 
+    def at_end(self, action: Callable[[], None]) -> None:
+        """Do this when the run ends, or now when it has ended: it kills what can be killed."""
+        with self._lock:
+            if self.ended is None:
+                self._at_end.append(action)
+                return
+        action()
+
     def check_run(self) -> None:
         """End the run when its seconds are over; does not raise."""
         with contextlib.suppress(PilotageError):
@@ -154,6 +163,8 @@ class Meter:
                 self._stopped.set()
                 for outcome in list(self._waiting):
                     _settle(outcome, error=RunEnded(ended.reason))
+                for action in self._at_end:
+                    action()
             return self.ended
 
     def _time_left(self, agent: str) -> float:

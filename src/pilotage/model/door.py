@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from crewai import BaseLLM
@@ -27,11 +28,13 @@ from pilotage.errors import LimitExceeded
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.model.prices import price
 from pilotage.record.journal import Journal
+from pilotage.settings import AGENTS
 
 LEAST_CONTEXT_WINDOW = 32_768  # tokens; CrewAI assumes 8,192 for models it does not know and defers tool results
 LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more is not waited for
 RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
+ACTION = re.compile(r"^\s*Action\s*:\s*([\w.-]+)", re.MULTILINE)
 TOKENS = ("prompt_tokens", "completion_tokens", "cached_prompt_tokens")
 
 _usage: contextvars.ContextVar[Counter[str]] = contextvars.ContextVar("usage", default=Counter())  # noqa: B039
@@ -50,10 +53,11 @@ class Door:
     """What stands between one agent and its model."""
 
     def __init__(
-        self, agent: str, name: str, meter: Meter, journal: Journal, *, free: bool = False, text_tools: bool = False
-    ) -> None:
+        self, agent: str, name: str, meter: Meter, journal: Journal, *, free: bool = False, text_tools: bool = False,
+        tools: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.agent, self.name, self.meter, self.journal = agent, name, meter, journal
-        self.free, self.text_tools = free, text_tools
+        self.free, self.text_tools, self.tools = free, text_tools, frozenset(tools)
 
     def through(self, request: dict[str, Any], attempt: Callable[[], Any]) -> Any:
         """Make the call, with retries; returns the provider's answer or raises Stopped."""
@@ -84,8 +88,21 @@ class Door:
         except Exception as error:
             self._record(request, started, number, usage, error=f"{type(error).__name__}: {error}")
             raise
-        self._record(request, started, number, usage, answer=pack(answer))
+        packed = pack(answer)
+        self._record(request, started, number, usage, answer=packed)
+        self._note_unknown(packed)
         return answer
+
+    def _note_unknown(self, answer: str) -> None:
+        """Journal calls of tools that the agent does not have: CrewAI refuses them without a word to us."""
+        for name in wanted_tools(answer):
+            if name not in self.tools:
+                rule = f"{AGENTS}: {self.agent}.tools"
+                said = f"{name} was denied: {self.agent} does not have it ({rule})"
+                self.journal.append(
+                    "tool_call", {"arguments": answer, "result": said},
+                    agent=self.agent, task=self.meter.task_of(self.agent), tool=name, denied=rule, failed=True,
+                )  # fmt: skip
 
     def _record(
         self, request: dict[str, Any], started: float, number: int, usage: Counter[str], **outcome: str
@@ -172,6 +189,20 @@ def pack(answer: Any) -> str:
     if isinstance(answer, list):
         return json.dumps([a.model_dump() if hasattr(a, "model_dump") else a for a in answer], default=str)
     return str(answer)
+
+
+def wanted_tools(answer: str) -> list[str]:
+    """The names of the tools that an answer calls: native calls as JSON, or the `Action:` lines of ReAct.
+
+    >>> wanted_tools('[{"function": {"name": "shell", "arguments": "{}"}}]'), wanted_tools("Action: today")
+    (['shell'], ['today'])
+    """
+    try:
+        calls = json.loads(answer) if answer.startswith("[") else []
+    except ValueError:
+        calls = []
+    native = [call.get("function", call).get("name") for call in calls if isinstance(call, dict)]
+    return [name for name in native if isinstance(name, str)] or ACTION.findall(answer)
 
 
 def can_help(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ passage is likely to answer. What it cannot do: reason, rephrase, combine, or fo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,8 +19,10 @@ from pydantic import BaseModel, PrivateAttr
 from pilotage.checks.citations import check_quote
 from pilotage.checks.results import Citation, Explanation, Finding, Findings, Statement, Verdict, Verdicts, parse
 from pilotage.evidence.choose import choose
+from pilotage.guard.fence import unfence
 
-SEARCH, OPEN = "search_knowledge", "read_source"
+SEARCH, OPEN, READ = "search_knowledge", "read_source", "read_page"
+URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
 
 SEEN = ("quote", "score", "source")
 
@@ -76,6 +79,9 @@ class Reader(BaseLLM):
 
     def _research(self, messages: Messages, tools: set[str]) -> Any:
         results = list(_tool_results(messages, SEARCH))
+        urls = list(dict.fromkeys(URL.findall(self._question)))
+        if urls and READ in tools and not any(m["role"] == "tool" and m.get("name") == READ for m in messages):
+            return [_tool_call(number, READ, url=url) for number, url in enumerate(urls)]
         searched = any(m["role"] == "tool" and m.get("name") == SEARCH for m in messages)
         if not searched and SEARCH in tools:
             return [_tool_call(0, SEARCH, query=self._question)]
@@ -127,7 +133,7 @@ def _tool_results(messages: Messages, name: str) -> Iterator[dict[str, Any]]:
     for message in messages:
         if message["role"] == "tool" and message.get("name") == name:
             try:
-                result = json.loads(str(message["content"]))
+                result = json.loads(unfence(str(message["content"])))
             except json.JSONDecodeError:  # the tool said in words what went wrong
                 continue
             if isinstance(result, dict):

@@ -1,0 +1,214 @@
+"""Reading a page: its main text, what it says about itself, its links, and what it hides from its readers.
+
+Nothing is executed and nothing is fetched besides the page itself. A site profile (web.sites) says where things stand
+on the pages of one domain; where it does not fit, the general reader goes on.
+Not covered: text that a script draws, text in pictures, pages behind a login.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pilotage.errors import ConfigError, ToolError
+from pilotage.evidence import extractor, hidden, maintext
+from pilotage.evidence.charset import decode
+from pilotage.evidence.documents import Block, Document
+from pilotage.evidence.html import Piece, compose, pieces
+from pilotage.evidence.metadata import About, Link, about, as_author, iso_date, links
+from pilotage.evidence.tree import BLOCKS, Tree, parse
+from pilotage.guard.fence import clean
+from pilotage.settings import SiteSpec, WebSpec
+
+if TYPE_CHECKING:
+    from pilotage.web.fetch import Fetcher
+
+__all__ = ["ACCEPT", "Link", "Page", "check_sites", "fetch_page", "read", "read_file"]
+
+ACCEPT = ("text/html", "application/xhtml+xml", "text/plain")
+_MARKUP = re.compile(
+    rf"<(?:!doctype|head|meta|title|link|script|style|span|a|b|i|br|img|{'|'.join(BLOCKS)})\b[^<>]*>", re.I
+)
+_PARAGRAPH = re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*\S[^\n]*)*")
+WHOLE = 0.6  # trafilatura's text counts when it is at least so long against our own; it drops parts of some pages
+_HINT = "correct it in config/pilotage.yaml"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as it was read. `text` is that of `document`; `sha256` is that of the bytes; `hidden` did not reach it."""
+
+    url: str
+    title: str
+    author: str
+    published: str
+    canonical: str
+    text: str
+    links: list[Link]
+    sha256: str
+    fields: dict[str, str]
+    hidden: list[str]
+    document: Document
+    extractor: str
+
+
+def fetch_page(url: str, fetcher: Fetcher, spec: WebSpec, allow: Callable[[str], str]) -> Page:
+    """Fetch and read a page. ToolError in one sentence when it may not, cannot or need not be read."""
+    found = fetcher.fetch(url, accept=ACCEPT, allow=allow)
+    return read(found.body, found.url, content_type=found.content_type, charset=found.charset, spec=spec)
+
+
+def read_file(path: Path, spec: WebSpec) -> Page:
+    """Read a saved page, FILE.html or FILE.html.gz; its address is the canonical one that it names."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            body = file.read(spec.bytes + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ToolError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(body) > spec.bytes:
+        raise ToolError(f"{path} is larger than {spec.bytes:,} bytes (web.bytes)")
+    page = read(body, "", spec=spec, name=str(path))
+    return page if not page.canonical else read(body, page.canonical, spec=spec, name=str(path))
+
+
+def read(body: bytes, url: str, *, content_type: str = "", charset: str = "", spec: WebSpec, name: str = "") -> Page:
+    """Read HTML or plain text; `name` stands in errors for an address. ToolError when there is nothing to read."""
+    text = decode(body, charset)
+    if not _is_markup(text, content_type):
+        page = _plain(text, url, body)
+    else:
+        try:
+            page = _Reader(parse(text), url, spec).page(body)
+        except ValueError as error:
+            raise ToolError(f"{name or url} {error}") from None
+    if not page.text.strip():
+        raise ToolError(f"{name or url} has no text to read; it may be drawn by a script")
+    return page
+
+
+def check_sites(spec: WebSpec) -> None:
+    """ConfigError when a selector in web.sites is no CSS, or the extractor that was asked for is not installed."""
+    for domain, site in spec.sites.items():
+        single = [(key, getattr(site, key)) for key in ("content", "title", "author", "published")]
+        several = [("drop", selector) for selector in site.drop]
+        fields = [(f"fields.{key}", selector) for key, selector in site.fields.items()]
+        for key, selector in [*single, *several, *fields]:
+            if selector is not None:
+                _check_selector(selector, f"web.sites.{domain}.{key}")
+    if spec.extractor == "trafilatura" and not extractor.installed():
+        raise ConfigError("web.extractor is trafilatura, which is not installed", hint="uv sync --extra pages, or bs4")
+
+
+def _check_selector(selector: str, key: str) -> None:
+    import soupsieve
+
+    try:
+        soupsieve.compile(selector)
+    except (soupsieve.SelectorSyntaxError, NotImplementedError, RecursionError):
+        raise ConfigError(f'"{selector}" is no CSS selector ({key})', hint=_HINT) from None
+
+
+def _is_markup(text: str, content_type: str) -> bool:
+    if "html" in content_type or "xml" in content_type:
+        return True
+    return not content_type.startswith("text/plain") and bool(_MARKUP.search(text[:5_000]))
+
+
+def _plain(text: str, url: str, body: bytes) -> Page:
+    text = clean(text)
+    blocks = [Block("prose", "", *match.span()) for match in _PARAGRAPH.finditer(text)]
+    title = text.strip().partition("\n")[0][:100]
+    digest = hashlib.sha256(body).hexdigest()
+    return Page(url, title, "", "", "", text, [], digest, {}, [], Document(title, text, blocks), "text")
+
+
+@dataclass
+class _Reader:
+    """One page while it is read."""
+
+    tree: Tree
+    url: str
+    spec: WebSpec
+
+    def page(self, body: bytes) -> Page:
+        hidden.mark(self.tree)
+        unseen = hidden.texts(self.tree)
+        facts, site = about(self.tree, self.url), _site(self.url, self.spec)
+        self._drop(site)
+        found, by = self._pieces(site)
+        text, blocks = compose(found)
+        facts = self._corrected(facts, site)
+        fields = {name: value for name, selector in site.fields.items() if (value := self._value(selector))}
+        return Page(
+            self.url, facts.title, facts.author, facts.published, facts.canonical, text,
+            links(self.tree, found, self.url), hashlib.sha256(body).hexdigest(), fields, unseen,
+            Document(facts.title, text, blocks), by,
+        )  # fmt: skip
+
+    def _drop(self, site: SiteSpec) -> None:
+        for selector in site.drop:
+            for number in self._select(selector, "drop"):
+                self.tree.nodes[number].hidden = "dropped"
+
+    def _pieces(self, site: SiteSpec) -> tuple[list[Piece], str]:
+        if site.content and (found := self._of_profile(site.content)):
+            return found, "profile"
+        own = maintext.choose(self.tree)
+        other = extractor.extract(self.tree) if self.spec.extractor != "bs4" else []
+        is_whole = _length(other) >= WHOLE * _length(own)
+        return (other, "trafilatura") if other and is_whole else (own, "bs4")
+
+    def _of_profile(self, selector: str) -> list[Piece]:
+        found, stop = list[Piece](), 0
+        for number in self._select(selector, "content"):
+            if number >= stop:  # not inside the one before
+                found += pieces(self.tree, number)
+                stop = self.tree.nodes[number].stop
+        return found
+
+    def _corrected(self, facts: About, site: SiteSpec) -> About:
+        title, author, published = (self._value(selector) for selector in (site.title, site.author, site.published))
+        return About(
+            title or facts.title,
+            as_author(author) or facts.author,
+            iso_date(published) or facts.published,
+            facts.canonical,
+        )
+
+    def _value(self, selector: str | None) -> str:
+        """The text of the first element that matches, or what a <meta> or <time> of that name says."""
+        if not selector:
+            return ""
+        _check_selector(selector, f"web.sites.{_domain(self.url, self.spec)}")
+        visible = self.tree.select(selector)
+        tag = self.tree.soup.select_one(selector)
+        if visible:
+            attrs = self.tree.nodes[visible[0]].attrs
+            return clean(attrs.get("datetime", "") or self.tree.text(visible[0]))
+        return clean(str(tag.get("content", ""))) if tag is not None and tag.name == "meta" else ""
+
+    def _select(self, selector: str, key: str) -> list[int]:
+        _check_selector(selector, f"web.sites.{_domain(self.url, self.spec)}.{key}")
+        return self.tree.select(selector)
+
+
+def _domain(url: str, spec: WebSpec) -> str:
+    """The key of web.sites that the address falls under; the longest one counts."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    fitting = [name for name in spec.sites if host == name.lower() or host.endswith("." + name.lower())]
+    return max(fitting, key=len, default="")
+
+
+def _site(url: str, spec: WebSpec) -> SiteSpec:
+    return spec.sites.get(_domain(url, spec), SiteSpec())
+
+
+def _length(found: list[Piece]) -> int:
+    return sum(len(piece.text) for piece in found)

@@ -1,0 +1,126 @@
+"""From names in agents.yaml to CrewAI tool objects, each behind its guard; and what is wrong with the names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pilotage import names
+from pilotage.errors import ConfigError, nearest
+from pilotage.settings import AGENTS, CONFIG, TASKS, Settings
+from pilotage.tools import MARK
+from pilotage.tools.builtin import NAMES, BuiltIn
+from pilotage.tools.database import Databases
+from pilotage.tools.guarded import Guard
+from pilotage.tools.service import check_service
+from pilotage.tools.websearch import KEYS, available
+from pilotage.yamlfile import read_yaml
+
+NEEDS = {  # check -> the tools of which one makes it possible
+    "findings": ("search_knowledge", "read_page", "query_db"),
+    "verdicts": ("read_source",),
+}
+
+
+def user_tools(settings: Settings) -> dict[str, Any]:
+    """The tools of the user's module by name: functions marked with @tool, and CrewAI tool objects."""
+    module_name = settings.engine.tools
+    if not module_name:
+        return {}
+    module = names.find(module_name, "tools", settings.root)
+    marked = {name: value for name, value in vars(module).items() if hasattr(value, MARK)}
+    objects = {
+        v.name: v
+        for v in vars(module).values()
+        if hasattr(v, "args_schema") and isinstance(getattr(v, "name", None), str)
+    }
+    return marked | objects
+
+
+def check_tools(settings: Settings, known: Mapping[str, Any]) -> None:
+    """Raise ConfigError with file and line for whatever about the tools would fail when a run has begun."""
+    services = settings.engine.services
+    tools = [*NAMES, *services, *known]
+    for agent, spec in settings.agents.items():
+        for wanted in spec.tools:
+            if wanted not in tools:
+                at = read_yaml(settings.root / AGENTS, AGENTS)[1].at(AGENTS, agent, "tools")
+                raise ConfigError(
+                    f'{at}: agent "{agent}" names the tool "{wanted}", which does not exist',
+                    hint=nearest(wanted, tools),
+                )
+    _check_needs(settings)
+    _check_policy(settings, tools)
+    for name, service in services.items():
+        if name in NAMES or name in known:
+            raise ConfigError(f"services.{name}: a tool of that name exists", hint=f"rename it in {CONFIG}")
+        check_service(name, service, os.environ)
+    if any("query_db" in spec.tools for spec in settings.agents.values()) and not settings.engine.databases:
+        raise ConfigError(
+            "An agent has query_db, but there is no database", hint=f"name one under databases in {CONFIG}"
+        )
+    Databases(settings.engine.databases, settings.root).check()
+    if settings.engine.web.sites or settings.engine.web.extractor == "trafilatura":
+        from pilotage.evidence.page import check_sites
+
+        check_sites(settings.engine.web)
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Tools that are named but not there, and why."""
+    named = any("search_web" in spec.tools for spec in settings.agents.values())
+    return [f"search_web is off: set one of {', '.join(KEYS)}"] if named and not available(os.environ) else []
+
+
+def build(names: list[str], agent: str, built_in: BuiltIn, known: Mapping[str, Any], guard: Guard) -> list[Any]:
+    """CrewAI tool objects for one agent, each behind its guard."""
+    from crewai.tools import tool as crewai_tool
+
+    built = []
+    for name in names:
+        if name == "search_web" and not available(os.environ):
+            continue
+        candidate = known[name] if name in known else built_in.get(name, agent)
+        if hasattr(candidate, "args_schema"):
+            built.append(_guard_object(candidate, agent, guard))
+        else:
+            built.append(crewai_tool(name)(guard.around(name, candidate, agent)))
+    return built
+
+
+def _check_needs(settings: Settings) -> None:
+    for name, task in settings.tasks.items():
+        at = read_yaml(settings.root / TASKS, TASKS)[1].at(TASKS, name, "checks")
+        tools = settings.agents[task.agent].tools
+        for check in task.checks:
+            needed = NEEDS.get(check, ())
+            if needed and not {*needed, *settings.engine.services}.intersection(tools):
+                problem = f'{at}: task "{name}" checks {check}, but its agent "{task.agent}" has no {needed[0]}'
+                raise ConfigError(
+                    problem, hint=f"give {task.agent} the tool {needed[0]} in {AGENTS}, or drop the check"
+                )
+        if "data" in task.checks and not task.data:
+            raise ConfigError(
+                f'{at}: task "{name}" checks data, but names no schema', hint=f"add data: to {name} in {TASKS}"
+            )
+
+
+def _check_policy(settings: Settings, tools: list[str]) -> None:
+    """A misspelt name in the policy is a rule that nobody keeps."""
+    policy = settings.engine.policy
+    for key, found, known in (
+        *(("policy.agents", agent, list(settings.agents)) for agent in policy.agents),
+        *((f"policy.agents.{agent}", name, tools) for agent, named in policy.agents.items() for name in named),
+        *(("policy.tools", name, tools) for name in policy.tools),
+    ):
+        if found not in known:
+            raise ConfigError(f'{key}: there is no "{found}" ({CONFIG})', hint=nearest(found, known))
+
+
+def _guard_object(candidate: Any, agent: str, guard: Guard) -> Any:
+    """A copy of a CrewAI tool object whose `_run` goes through the guard."""
+    copy = candidate.model_copy()
+    run = guard.around(candidate.name, candidate._run, agent)
+    copy.__class__ = type(type(candidate).__name__, (type(candidate),), {"_run": lambda _self, *a, **k: run(*a, **k)})
+    return copy
