@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pilotage.evidence.html import extract
+from pilotage.evidence.tree import squeeze
 
 
 def lines(markup: str) -> list[str]:
@@ -98,3 +99,9 @@ def test_a_document_of_too_many_tags_is_refused_with_a_reason() -> None:
 
 def test_markup_that_looks_like_xml_is_read_without_a_warning() -> None:
     assert extract('<?xml version="1.0"?><feed><title>T</title><p>a</p></feed>')[1].endswith("a")
+
+
+def test_a_long_text_is_squeezed_like_a_short_one() -> None:
+    words = "word \n\t é " * 200_000
+    assert squeeze(words) == "word é " * 199_999 + "word é"
+    assert squeeze(" " * 2_000_000 + "x" * 99_999) == "x" * 99_999

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,8 @@ from tests.web.fetching import make
 PROFILE = """<head><title>Shop</title><meta name="seller" content="Ann Lee"></head>
 <div class=top><p>Welcome to the shop, where everything that you can think of is on offer today and tomorrow.</p></div>
 <div id=offer><h2 class=name>Lamp</h2><p>A lamp.</p><p class=legal>No guarantee.</p></div>
-<span class=price>12 EUR</span><time class=when datetime="2024-05-06T07:08">yesterday</time><i class=by>By Bob Roe</i>"""
+<span class=price>12 EUR</span>
+<time class=when datetime="2024-05-06T07:08">yesterday</time><i class=by>By Bob Roe</i>"""
 
 
 def test_a_page_is_its_paragraphs_with_the_hash_of_its_bytes() -> None:
@@ -76,7 +78,7 @@ def test_the_base_of_a_page_counts_for_its_links() -> None:
     assert found.links == [Link("Next one", "https://cdn.example.net/a/b")]
 
 
-def site(**values: object) -> dict[str, object]:
+def site(**values: object) -> dict[str, Any]:
     return {"sites": {"example.org": SiteSpec.model_validate(values)}}
 
 
@@ -217,55 +219,63 @@ def test_a_page_is_fetched_and_read_under_its_last_address() -> None:
 
 HOSTILE = {
     "nested": "'<div>' * 200_000 + 'hello'",
-    "nested, as deep as allowed": "'<div>x' * 49_000",
+    "nested, as deep as allowed": "'<div>x' * 39_000",
     "a million tags": "'<b>' * 1_000_000",
-    "many tags, as many as allowed": "'<b>x' * 49_000",
+    "many tags, as many as allowed": "'<b>x' * 39_000",
     "no tags": "'<p>' + 'word ' * 1_000_000",
-    "attributes": "'<p ' + ' '.join(f'a{n}' for n in range(600_000)) + '>hello'",
-    "tables in tables": "'<table><tr><td>a' * 16_000",
+    "attributes": "'<html><p ' + ' '.join(f'a{n}' for n in range(600_000)) + '>hello'",
+    "tables in tables": "'<table><tr><td>a' * 13_000",
     "style": "'<style>' + '.a{display:none}' * 250_000 + '@media{' * 100_000 + '</style><p class=a>x<p>hello'",
-    "nested styles": "'<div style=\"color:#fff;font-size:0\">x' * 45_000 + '<i style=\"font-size:9px\">y'",
+    "nested styles": "'<div style=\"color:#fff;font-size:0\">x' * 38_000 + '<i style=\"font-size:9px\">y'",
     "angle brackets": "'<p>' + '<' * 4_000_000",
     "entities": "'<p>' + '&amp;' * 900_000",
-    "comments": "'<p>hello' + '<!--x y z-->' * 45_000",
-    "headings with links": "'<h2><a href=x>word' * 24_000",
+    "comments": "'<p>hello' + '<!--x y z-->' * 38_000",
+    "headings with links": "'<h2><a href=x>word' * 19_000",
     "declarations in JSON": "'<script type=\"application/ld+json\">' + '[' * 1_000_000 + '</script><p>hello'",
-    "wide table": "'<table><tr>' + '<th colspan=1000>x' * 20_000 + '<tr>' + '<td>y' * 20_000",
-    "not ended": "'<!-- ' * 500_000",
+    "wide table": "'<table><tr>' + '<th colspan=1000>x' * 9_000 + '<tr>' + '<td>y' * 9_000",
+    "not ended": "'<p>hello' + '<!-- ' * 30_000",
 }
 RUN = """
-import resource, sys, time
+import os, resource, sys, time
 from pilotage.errors import ToolError
 from pilotage.evidence.page import read
 from pilotage.settings import WebSpec
-spec = WebSpec(extractor=sys.argv[1])
-read(b"<p>A page to load what is needed.</p>", "https://example.org/", spec=spec)
-for made in sys.argv[2:]:
-    body = eval(made).encode()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def told(body):
     try:
-        told = "text %d" % len(read(body, "https://example.org/", spec=spec).text)
+        return "text %d" % len(read(body, "https://example.org/", spec=WebSpec()).text)
     except ToolError as error:
-        told = str(error)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(f"{time.perf_counter() - began:.2f}\\t{grown:.0f}\\t{told}")
+        return str(error)
+
+told(b"<p>A page to load what is needed.</p>")
+for made in sys.argv[1:]:
+    if not os.fork():  # each page in a process of its own, for its own peak
+        body = eval(made).encode()
+        before, began = peak(), time.process_time()
+        words = told(body)
+        print(f"{time.process_time() - began:.2f}\\t{(peak() - before) / 1024:.0f}\\t{words}", flush=True)
+        os._exit(0)
+    os.wait()
 """
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_page_ends_soon_with_text_or_one_sentence(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, "auto", HOSTILE[name]], capture_output=True, text=True, check=False
-    )
+def test_hostile_pages_end_soon_with_text_or_one_sentence() -> None:
+    done = subprocess.run([sys.executable, "-c", RUN, *HOSTILE.values()], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    seconds, megabytes, told = done.stdout.rstrip("\n").split("\t")
-    assert float(seconds) < 10
-    assert float(megabytes) < 100
-    assert told.startswith(("text ", "https://example.org/ has "))
-    assert len(told) < 200
+    results = dict(zip(HOSTILE, done.stdout.splitlines(), strict=True))
+    for name, result in results.items():
+        seconds, megabytes, told = result.split("\t")
+        assert float(seconds) < 10, name
+        assert float(megabytes) < 100, name
+        assert told.startswith(("text ", "https://example.org/ has ")), name
+        assert len(told) < 200, name
+    assert "has 200,000 tags" in results["nested"]
+    assert "has 1,000,000 tags" in results["a million tags"]
 
 
 def test_a_page_of_too_many_tags_is_refused_by_number() -> None:
-    with pytest.raises(ToolError, match=r"lighthouse\.html has 60,000 tags against a bound of 50,000$"):
+    with pytest.raises(ToolError, match=r"lighthouse\.html has 60,000 tags against a bound of 40,000$"):
         page("<b>" * 60_000)

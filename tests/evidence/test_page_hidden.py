@@ -78,7 +78,7 @@ def test_what_a_reader_sees_stays(kind: str) -> None:
 
 def test_each_kind_is_named() -> None:
     found = story(
-        f"<!-- {ORDER} --><p hidden>{ORDER}</p><p style='font-size:0'>{ORDER}</p><img alt='{ORDER}'><a title='{ORDER}'>x</a>",
+        f"<!-- {ORDER} --><p hidden>{ORDER}</p><p style='font-size:0'>{ORDER}</p><img alt='{ORDER}'>",
         head=f"<meta name=description content='{ORDER}'>",
     )
     assert found.hidden == [f"{kind}: {ORDER}" for kind in ("meta", "comment", "hidden", "invisible", "alt")]

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from protego import Protego
 
 from pilotage.web import Fetcher
 from pilotage.web.address import Refused, is_public
 from pilotage.web.connect import Deadline
 from pilotage.web.pace import Pace
+from pilotage.web.robots import fold_agents
 from tests.support.web import Reply, Server, html, redirect, web, wire
 from tests.web.fetching import make, refusal
 
@@ -130,13 +132,36 @@ def test_only_the_first_500_000_bytes_of_robots_txt_count(stated: bool) -> None:
 @pytest.mark.parametrize(
     "text",
     [b"Disallow: /" + b"*a" * 240_000, b"Disallow: /*a*b*c*d*e$\n" * 20_000, b"Allow: /a\n" * 49_000,
-     b"User-agent: a\n" * 35_000, bytes(range(256)) * 1900],
+     b"User-agent: a\n" * 35_000, bytes(range(256)) * 1900,
+     b"".join(b"User-agent: b%d\n" % n for n in range(12_000)) + b"Disallow: /b\n" * 15_000,
+     b"".join(b"user  agent b%d*\n" % n for n in range(12_000)) + b"Disallow: /b\n" * 15_000],
 )  # fmt: skip
 def test_a_hostile_robots_txt_is_read_in_good_time(text: bytes) -> None:
     with site(Reply(200, {}, b"User-agent: *\n" + text), **{"/" + "a" * 4000: html()}) as (server, fetcher):
         start = time.monotonic()
         assert fetch(fetcher, server.url("/" + "a" * 4000)) == 200
         assert time.monotonic() - start < 3
+
+
+GROUPS = """User-agent: A
+User-agent: B # not us
+Disallow: /a
+useragent Pilotage
+user agent: C
+Disallow: /p
+User-agent: *
+Disallow: /s
+"""
+
+
+@pytest.mark.parametrize(
+    ("agent", "closed"),
+    [("Pilotage/0.1", "/p"), ("Mozilla/5.0 (compatible; Pilotage)", "/p"), ("A", "/a"), ("Z", "/s")],
+)
+def test_folding_the_names_of_others_changes_no_rule_of_ours(agent: str, closed: str) -> None:
+    for text in (GROUPS, fold_agents(GROUPS, agent)):
+        rules = Protego.parse(text)
+        assert [path for path in ("/a", "/p", "/s") if not rules.can_fetch(f"http://h{path}", agent)] == [closed]
 
 
 def test_each_origin_has_its_own_robots_txt() -> None:

@@ -21,17 +21,18 @@ _MEANT = {
     "ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
     "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "big5hkscs",
 }  # fmt: skip
-_REFUSED = frozenset(
-    ("utf-7", "unicode_escape", "raw_unicode_escape", "punycode", "idna", "undefined", "utf-16", "utf-32")
-)
+_REFUSED = frozenset(("utf-7", "unicode-escape", "raw-unicode-escape", "punycode", "idna", "utf-16", "utf-32"))
+_EASTERN = frozenset(("cp932", "euc_jp", "iso2022_jp", "gb18030", "cp949", "big5hkscs"))
 _WESTERN = frozenset(("cp1252", "iso8859-15", "mac-roman"))
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.+-]{1,40})", re.IGNORECASE)
 _HIGH = bytes(range(128, 256))
 _HEAD = 4096  # bytes in which <meta charset> stands
 _TAGS = re.compile(rb"<(script|style)\b.*?</\1|<[^>]*>|\s+", re.IGNORECASE | re.DOTALL)
 _SAMPLE = 8_000  # bytes without tags that detection looks at
-_FEW = 8  # bytes more than letters: fewer may be valid UTF-8 by accident
+_FEW = 4  # bytes more than letters: fewer in an eastern encoding may be valid UTF-8 by accident
 _FOREIGN = 0.2  # share of bytes beyond ASCII that no western text reaches
+_HIRAGANA = re.compile("[\u3041-\u3096]")
+_JAPANESE = 0.2  # share of hiragana among the letters of a Japanese text, at least
 _BROKEN = 0.2  # share of letters beyond ASCII that may be wrong in an encoding that is believed
 
 
@@ -44,7 +45,7 @@ def decode(body: bytes, declared: str = "") -> str:
         return body.decode("ascii")
     header, meta = _known(declared), _known(_in_meta(body))
     text = _strict(body, "utf-8")
-    if text and (not (header or meta) or len(body) - len(text) >= _FEW):
+    if text and ((header or meta) not in _EASTERN or len(body) - len(text) >= _FEW):
         return text
     for name in (meta, header) if header in _WESTERN else (header, meta):
         if name and _believed(body, name):
@@ -61,7 +62,7 @@ def _known(name: str) -> str:
     """Python's name of a text encoding that pages may have, or ""."""
     try:
         found = codecs.lookup(name.strip("\"' ")).name if name.isascii() else ""
-        codecs.encode("", found or "undefined")  # LookupError for what is no text encoding
+        "".encode(found or "undefined")  # LookupError for what is no encoding of text
     except (LookupError, ValueError):
         return ""
     return "" if found in _REFUSED else _MEANT.get(found, found)
@@ -95,5 +96,11 @@ def _words(body: bytes) -> bytes:
 def _detect(body: bytes) -> str:
     from charset_normalizer import from_bytes
 
-    best = from_bytes(_words(body)).best()
+    words = _words(body)
+    for name in ("cp932", "euc_jp"):  # from_bytes takes these for Korean
+        text = words.decode(name, "ignore")
+        beyond = len(text) - len(text.encode("ascii", "ignore"))
+        if beyond and len(_HIRAGANA.findall(text)) > _JAPANESE * beyond:
+            return name
+    best = from_bytes(words).best()
     return _known(best.encoding) or "cp1252" if best else "cp1252"

@@ -14,6 +14,7 @@ from pilotage.evidence.html import Piece, pieces
 from pilotage.evidence.tree import Tree, names, parse
 
 NODES = 20_000  # its time grows faster than the page
+LONGEST = 1_000_000  # characters; it takes a hundred times that in memory
 DEPTH = 200  # it recurses
 _KEPT = ("class", "id", "href", "itemprop", "rel", "role", "colspan")
 _EMPTY = names("br hr img input wbr source area base link meta")
@@ -28,7 +29,7 @@ def extract(tree: Tree) -> list[Piece]:
     if len(tree.nodes) > NODES or not installed():
         return []
     markup = _markup(tree)
-    if not markup:
+    if not 0 < len(markup) <= LONGEST:
         return []
     trafilatura = import_module("trafilatura")
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it warns of every page without a main text

@@ -21,6 +21,7 @@ from pilotage.guard.fence import clean
 
 LONGEST_TITLE, LONGEST_AUTHOR, LONGEST_TEXT, LONGEST_URL = 300, 100, 200, 2_000
 LINKS = 500
+_NODES = 100  # of a headline, a link or a byline
 _LONGEST_JSON, _MOST_OBJECTS = 500_000, 2_000
 
 _TITLES = ("og:title", "twitter:title", "dc.title", "headline")
@@ -79,8 +80,8 @@ def links(tree: Tree, found: Iterable[Piece], url: str) -> list[Link]:
         if node.name != "a" or not node.attrs.get("href"):
             continue
         address = _absolute(start, node.attrs["href"])
-        if address and urldefrag(address).url != here and (text := clean(tree.text(number))[:LONGEST_TEXT]):
-            is_main = not main.isdisjoint(range(number, node.stop))
+        if address and urldefrag(address).url != here and (text := clean(tree.text(number, _NODES))[:LONGEST_TEXT]):
+            is_main = not main.isdisjoint(range(number, min(node.stop, number + _NODES)))
             (inside if is_main else outside).setdefault(address, text)
     return [Link(text, address) for address, text in (inside | (outside | inside)).items()][:LINKS]
 
@@ -173,7 +174,7 @@ def _name(author: Any) -> str:
 
 
 def _title(tree: Tree, meta: dict[str, str], url: str) -> str:
-    headlines = [tree.text(number) for number in tree.visible() if tree.nodes[number].name == "h1"]
+    headlines = [tree.text(number, _NODES) for number in tree.visible() if tree.nodes[number].name == "h1"]
     in_head = _first(tree.raw(number) for number, node in enumerate(tree.nodes) if node.name == "title")
     given = _without_site(_of(meta, _TITLES) or in_head, _of(meta, _SITES), url)
     fitting = (text for text in headlines if 2 * len(_same(text)) > len(_same(given)))  # a shorter one is the site's
@@ -202,7 +203,7 @@ def _byline(tree: Tree) -> str:
         if attrs and (
             "author" in attrs.get("rel", "").split() or attrs.get("itemprop") == "author" or _is_byline(attrs)
         ):
-            text = tree.text(number)
+            text = tree.text(number, _NODES)
             if 3 <= len(text) <= LONGEST_AUTHOR:
                 return re.split(r"\s+[|•·]\s+|,?\s+(?:on|am|le)\s+\d|\d{1,2}[:/.]\d", text)[0]
     return ""
@@ -214,7 +215,7 @@ def _is_byline(attrs: Any) -> bool:
 
 def _times(tree: Tree) -> list[str]:
     """Dates of <time>, of itemprop=datePublished first."""
-    found = [(node.attrs, tree.text(number)) for number, node in enumerate(tree.nodes)
+    found = [(node.attrs, tree.text(number, _NODES)) for number, node in enumerate(tree.nodes)
              if node.name == "time" or node.attrs.get("itemprop") == "datePublished"]  # fmt: skip
     found.sort(key=lambda one: "pubdate" not in one[0] and one[0].get("itemprop") != "datePublished")
     return [attrs.get("datetime", "") or text for attrs, text in found[:10]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from bs4 import BeautifulSoup
 from bs4.element import Comment, NavigableString, PageElement, PreformattedString, Tag
@@ -23,14 +24,16 @@ BLOCKS = names(  # elements that begin and end a line
     "footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol option p pre search section "
     "summary table tbody td tfoot th thead tr ul"
 )
-TAGS = 50_000
+TAGS = 40_000
 ATTRIBUTES = 250_000  # of a page, about; counted in long pages only
 
 _INSTRUCTION = re.compile(r"<\?[^>]*>")  # a comment to a browser; beautifulsoup4 would take the page for XML and warn
 _OPEN = re.compile(r"<[a-zA-Z!]")
 _INNER = re.compile(r"<[a-zA-Z][^>]*")
+_DOUBLE = re.compile(" {2,}")
 _SPACE = re.compile(r"\s+")
-_LONG = 1_000_000  # characters
+_SLICE = 100_000
+_LONG = 1_000_000  # characters of a text that is worth counting or sparing
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -65,10 +68,10 @@ class Tree:
                 yield number
                 number += 1
 
-    def text(self, root: int) -> str:
-        """The visible text of a subtree on one line."""
+    def text(self, root: int, most: int | None = None) -> str:
+        """The visible text of a subtree on one line; of its first `most` nodes where subtrees may be nested."""
         nodes = self.nodes
-        parts = (nodes[number].text or _gap(nodes[number].name) for number in self.visible(root))
+        parts = (nodes[number].text or _gap(nodes[number].name) for number in islice(self.visible(root), most))
         return squeeze("".join(parts))
 
     def raw(self, root: int) -> str:
@@ -83,7 +86,9 @@ class Tree:
 
 def parse(markup: str, *, tags: int = TAGS) -> Tree:
     """The tree of a page. ValueError with a reason when it is too large to be worth its memory."""
-    count = max(len(_OPEN.findall(markup)), markup.count("</"))
+    count = markup.count("<")
+    if count > tags:
+        count = max(sum(1 for _ in _OPEN.finditer(markup)), markup.count("</"))
     if count > tags:
         raise ValueError(f"has {count:,} tags against a bound of {tags:,}")
     if len(markup) > _LONG:
@@ -97,7 +102,16 @@ def parse(markup: str, *, tags: int = TAGS) -> Tree:
 
 def squeeze(text: str) -> str:
     """Runs of white space as one space."""
-    return " ".join(text.split())
+    if len(text) <= _LONG:
+        return " ".join(text.split())
+    # in slices: a list of all words would take many times the memory of the text
+    slices = (text[start : start + _SLICE] for start in range(0, len(text), _SLICE))
+    return _DOUBLE.sub(" ", "".join(map(_squeezed_between, slices))).strip()
+
+
+def _squeezed_between(text: str) -> str:
+    """Squeezed, with one space at each end that had any."""
+    return f"{' ' * text[:1].isspace()}{squeeze(text)}{' ' * text[-1:].isspace()}"
 
 
 def _gap(name: str) -> str:

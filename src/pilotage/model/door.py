@@ -34,7 +34,8 @@ LEAST_CONTEXT_WINDOW = 32_768  # tokens; CrewAI assumes 8,192 for models it does
 LONGEST_RETRY_AFTER = 60.0  # seconds; a server that asks for more is not waited for
 RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
-ACTION = re.compile(r"^\s*Action\s*:\s*([\w.-]+)", re.MULTILINE)
+ACTION = re.compile(r"^\s*Action\s*:\s*([^\n]*[^\s*`\"'])", re.MULTILINE)
+DELEGATION = ("Delegate work to coworker", "Ask question to coworker")  # what CrewAI adds with allow_delegation
 TOKENS = ("prompt_tokens", "completion_tokens", "cached_prompt_tokens")
 
 _usage: contextvars.ContextVar[Counter[str]] = contextvars.ContextVar("usage", default=Counter())  # noqa: B039
@@ -90,13 +91,16 @@ class Door:
             raise
         packed = pack(answer)
         self._record(request, started, number, usage, answer=packed)
-        self._note_unknown(packed)
+        self._note_unknown(request, packed)
         return answer
 
-    def _note_unknown(self, answer: str) -> None:
+    def _note_unknown(self, request: dict[str, Any], answer: str) -> None:
         """Journal calls of tools that the agent does not have: CrewAI refuses them without a word to us."""
-        for name in wanted_tools(answer):
-            if name not in self.tools:
+        offered = {_plain_name(tool["function"]["name"]) for tool in request["tools"] or []}
+        known = {_plain_name(name) for name in (*self.tools, *DELEGATION)} | offered
+        in_words = not offered and "Action Input:" in str(request["messages"])  # the ReAct prompt
+        for name in wanted_tools(answer, in_words=in_words):
+            if _plain_name(name) not in known:
                 rule = f"{AGENTS}: {self.agent}.tools"
                 said = f"{name} was denied: {self.agent} does not have it ({rule})"
                 self.journal.append(
@@ -191,18 +195,27 @@ def pack(answer: Any) -> str:
     return str(answer)
 
 
-def wanted_tools(answer: str) -> list[str]:
-    """The names of the tools that an answer calls: native calls as JSON, or the `Action:` lines of ReAct.
+def wanted_tools(answer: str, *, in_words: bool = False) -> list[str]:
+    """The names of the tools that an answer calls: native calls as JSON, or `in_words` the `Action:` lines of ReAct.
 
-    >>> wanted_tools('[{"function": {"name": "shell", "arguments": "{}"}}]'), wanted_tools("Action: today")
-    (['shell'], ['today'])
+    >>> wanted_tools('[{"function": {"name": "shell", "arguments": "{}"}}]')
+    ['shell']
+    >>> wanted_tools("Thought: what day is it?\\nAction: today\\nAction Input: {}", in_words=True)
+    ['today']
     """
+    if in_words:
+        return ACTION.findall(answer)
     try:
         calls = json.loads(answer) if answer.startswith("[") else []
     except ValueError:
         calls = []
     native = [call.get("function", call).get("name") for call in calls if isinstance(call, dict)]
-    return [name for name in native if isinstance(name, str)] or ACTION.findall(answer)
+    return [name for name in native if isinstance(name, str)]
+
+
+def _plain_name(name: str) -> str:
+    """A tool's name as CrewAI compares it."""
+    return re.sub(r"\W+", "_", name.strip().lower()).strip("_")
 
 
 def can_help(error: BaseException) -> bool:

@@ -62,6 +62,9 @@ class Channel:
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
         return io.BufferedReader(self.wire)
 
+    def settimeout(self, _seconds: float | None) -> None:
+        """Left to the deadline."""
+
     def close(self) -> None:
         """Left to `connect`: http.client closes the connection before the body is read."""
 

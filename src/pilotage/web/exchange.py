@@ -1,18 +1,25 @@
 """One request and its answer over HTTP/1.1: headers and body within their caps, gzip and deflate unpacked as they come.
 
-http.client does the protocol; a body is unpacked a chunk at a time, so that a bomb never lies unpacked in memory.
+requests does the protocol over the channel that was checked; a body is unpacked a chunk at a time, so that a bomb never
+lies unpacked in memory.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import ssl
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, LineTooLong, RemoteDisconnected
+from http.client import HTTPException, IncompleteRead, LineTooLong, RemoteDisconnected
 from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
 
 from pilotage.web.address import IP, Refused, Target
 from pilotage.web.connect import HEAD_BYTES, Channel, Deadline, Overrun, connect
@@ -32,6 +39,8 @@ OWN_HEADERS = {
 }
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # what a server does wrong is ours to say
 
 
 @dataclass(frozen=True)
@@ -59,12 +68,12 @@ class Request:
 class Answer:
     """Status and headers of an answer whose body has not been read yet."""
 
-    response: HTTPResponse
+    response: requests.Response
     channel: Channel
 
     @property
     def status(self) -> int:
-        return self.response.status
+        return self.response.status_code
 
     @property
     def location(self) -> str | None:
@@ -77,11 +86,11 @@ class Answer:
         return value.encode("latin-1", "replace").decode("utf-8", "replace")
 
     def header(self, name: str) -> str:
-        return (self.response.getheader(name) or "").strip()
+        return self.response.headers.get(name, "").strip()
 
     def body(self, cap: int, *, cut: bool = False) -> bytes:
         """The unpacked body; beyond `cap` bytes it is Refused, or cut off there."""
-        stated = self.response.length or 0
+        stated = self.response.raw.length_remaining or 0
         self.channel.wire.budget = 2 * cap + HEAD_BYTES  # a frame may be as large as what it holds
         body = bytearray()
         with _in_words():
@@ -109,10 +118,8 @@ class Answer:
         return stream
 
     def _chunks(self) -> Iterator[bytes]:
-        while data := self.response.read(CHUNK):
+        while data := self.response.raw.read(CHUNK, decode_content=False):
             yield data
-        if self.response.length:  # http.client is silent about a body that is shorter than was said
-            raise IncompleteRead(b"")
 
 
 @contextmanager
@@ -126,13 +133,31 @@ def exchange(target: Target, addresses: list[IP], request: Request, deadline: De
         yield Answer(response, channel)
 
 
-def _ask(channel: Channel, target: Target, request: Request, headers: dict[str, str]) -> HTTPResponse:
-    connection = HTTPConnection(target.host, target.port)
-    connection.auto_open = 0  # only over the channel
-    connection.sock = channel
+class _Adapter(HTTPAdapter):
+    """Sends over one channel and opens no connection of its own, whatever the URL says."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> urllib3.HTTPConnectionPool:
+        pool = urllib3.HTTPConnectionPool("checked", maxsize=1)  # also for https: the channel speaks TLS already
+        pool.ConnectionCls = type("_Connection", (_Connection,), {"channel": self._channel})
+        return pool
+
+
+class _Connection(HTTPConnection):
+    channel: Channel
+
+    def connect(self) -> None:
+        self.sock = self.channel  # type: ignore[assignment]
+
+
+def _ask(channel: Channel, target: Target, request: Request, headers: dict[str, str]) -> requests.Response:
+    prepared = requests.Request(request.method, target.url, headers=headers, data=request.body).prepare()
+    prepared.url = target.url  # as it was checked, not as requests would write it
     try:
-        connection.request(request.method, target.path, body=request.body, headers=headers)
-        response = connection.getresponse()
+        response = _Adapter(channel).send(prepared, stream=True)
     except Overrun:
         raise Refused(f"sends more than {HEAD_BYTES:,} bytes of headers") from None
     if channel.wire.ended:  # http.client takes the end of the connection for the end of the headers
@@ -146,13 +171,21 @@ def _in_words() -> Iterator[None]:
     """What goes wrong on the wire, as a reason without a word of what the server sent."""
     try:
         yield
-    except TimeoutError:
-        raise
-    except (OSError, HTTPException, ValueError, zlib.error) as error:
-        raise Refused(_reason(error)) from None
+    except (OSError, HTTPException, ValueError, zlib.error, urllib3.exceptions.HTTPError) as error:
+        cause = _cause(error)
+        if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
+            raise TimeoutError from None
+        raise Refused(_reason(cause)) from None
 
 
-def _reason(error: Exception) -> str:
+def _cause(error: BaseException) -> BaseException:
+    """What happened, without what requests and urllib3 wrapped around it."""
+    inner = next((part for part in reversed(error.args) if isinstance(part, BaseException)), None)
+    inner = inner or getattr(error, "reason", None)
+    return _cause(inner) if isinstance(inner, BaseException) else error
+
+
+def _reason(error: BaseException) -> str:
     match error:
         case ssl.SSLCertVerificationError():
             return f"could not be reached over TLS: its certificate does not hold ({error.verify_message})"
@@ -164,7 +197,7 @@ def _reason(error: Exception) -> str:
             return f"broke off the connection ({error.strerror or 'no reason given'})"
         case LineTooLong():
             return "sends a line longer than 65,536 bytes outside of its body"
-        case IncompleteRead():
+        case IncompleteRead() | urllib3.exceptions.IncompleteRead():
             return "broke off before its answer was whole"
         case zlib.error():
             return "sends a body that cannot be unpacked"

@@ -181,7 +181,7 @@ def _join(base: str, location: str) -> str:
 
 def _check_type(kind: str, accept: tuple[str, ...]) -> None:
     if not content.accepts(accept, kind):
-        raise Refused(f"sends {shown(kind)}, which is not among {', '.join(accept)}")
+        raise Refused(f"sends {kind}, which is not among {', '.join(accept)}")
 
 
 def _carry_over(request: Request, status: int, source: Target, target: Target) -> Request:
