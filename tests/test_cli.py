@@ -28,6 +28,10 @@ QUESTION = "How many requests can one fault make when retries are nested?"
 COMMANDS = [
     "run", "eval", "sessions", "show", "export", "audit", "index", "page", "check-code", "check-data", "doctor",
 ]  # fmt: skip
+ARGUMENTS = {
+    "show": ["last"], "export": ["last", "--jsonl"], "page": ["https://example.org/"], "check-code": ["code.py"],
+    "check-data": ["data.json", "--schema", "schema.json"],
+}  # fmt: skip
 ROOT = Path(__file__).parent.parent
 
 
@@ -178,7 +182,7 @@ def test_run_names_the_file_that_it_skips(shell: Shell, project: Path) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_invalid_yaml_is_named_with_its_line_by_every_command(shell: Shell, project: Path, command: str) -> None:
     (project / "config" / "pilotage.yaml").write_text("question: a\nlimits: [", "utf-8")
-    arguments = {"show": ["last"], "export": ["last", "--jsonl"]}.get(command, [])
+    arguments = ARGUMENTS.get(command, [])
     shell(command, *arguments).refused(2, "config/pilotage.yaml:2: not valid YAML")
 
 
@@ -187,7 +191,7 @@ def test_outside_of_a_project_every_command_says_so(
     shell: Shell, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = {"show": ["last"], "export": ["last", "--jsonl"]}.get(command, [])
+    arguments = ARGUMENTS.get(command, [])
     shell(command, *arguments).refused(2, "No config/pilotage.yaml")
 
 

@@ -218,7 +218,7 @@ def page(
 ) -> None:
     """Read one page as an agent would.
 
-    Prints its main text, title, date and links, under the settings of web and policy; fenced and flagged as in a run.
+    Prints its main text, title, date and links, under the settings of web and policy; what reads like orders is named.
 
     Example: pilotage page https://docs.python.org/3/library/csv.html --json
     """
@@ -245,7 +245,8 @@ def check_code(
     from pilotage.sandbox import run_code
     from pilotage.tools.builtin import shown_run
 
-    seen = run_code(_text(file), _text(tests) if tests else "", spec=_settings(set_).engine.code)
+    spec = _settings(set_).engine.code
+    seen = run_code(_text(file), _text(tests) if tests else "", spec=spec)
     if as_json:
         print(json.dumps(shown_run(seen), ensure_ascii=False))
     else:
@@ -267,10 +268,13 @@ def check_data(
 
     Example: pilotage check-data order.json --schema config/order.schema.json
     """
-    from pilotage.checks.data import check_text, load_schema
+    from pilotage.checks.data import FORMATS, check_text, load_schema
 
     kind = format or {".yml": "yaml", "": "json"}.get(file.suffix.lower(), file.suffix.lower().lstrip("."))
-    faults = check_text(_text(file), kind, load_schema(schema, _settings([]).root, "--schema"))
+    if kind not in FORMATS:
+        raise ConfigError(f'{file}: "{kind}" is no format of data', hint=f"--format {', '.join(FORMATS)}")
+    wanted = load_schema(schema, _settings([]).root, "--schema")
+    faults = check_text(_text(file), kind, wanted)
     _print_lines(json.dumps(fault.__dict__, ensure_ascii=False) if as_json else str(fault) for fault in faults)
     if not faults and not as_json:
         print("fits")

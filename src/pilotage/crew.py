@@ -85,7 +85,7 @@ class Kit:
             gate = Gate(
                 name, spec.agent, kind, spec.checks, self.evidence, self.meter, self.journal,
                 rounds=self.settings.engine.checks.feedback_rounds,
-                schema=self._schema(name, spec), code=self.settings.engine.code,
+                schema=self._schema(name, spec), code=self.settings.engine.code, context=spec.context,
             )  # fmt: skip
             self._tasks[name] = Task(
                 name=name, description=spec.description, expected_output=spec.expected_output,

@@ -76,7 +76,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     tails = {candidate.rsplit(".", 1)[-1] for candidate in names}  # what limits.* share says nothing
     close = difflib.get_close_matches(name.rsplit(".", 1)[-1], tails, n=1, cutoff=0.7 if "." in name else 0.6)
     of_tail = [candidate for candidate in names if candidate.rsplit(".", 1)[-1] in close]
-    found = difflib.get_close_matches(name, of_tail, n=1, cutoff=0) or difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+    matches = difflib.get_close_matches
+    found = matches(name, of_tail, n=1, cutoff=0) or matches(name, names, n=1, cutoff=0.8)
     return f'did you mean "{found[0]}"?' if found else "known: " + ", ".join(names)
 
 

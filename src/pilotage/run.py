@@ -112,7 +112,7 @@ class Runner:
         policy = Policy(spec.policy, self.settings.root, has, named)
         guard = Guard(meter, journal, policy, secrets.token_hex(4), spec.tools)
         desk = Desk(spec, question, self.knowledge, self.fetcher, policy, partial(guard.note, hidden=True))
-        evidence = Evidence(desk.sources, searches=lambda: desk.searches)
+        evidence = Evidence(desk.sources, searches=lambda: desk.searches, number=guard.number)
         kit = Kit(self.settings, question, desk, evidence, self.known_tools, self.databases, guard, meter, journal)
         return kit, build_crew(kit)
 

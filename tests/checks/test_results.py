@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pilotage.checks.results import TYPES, Explanation, Findings, Verdicts, parse
+from pilotage.checks.results import TYPES, Data, Explanation, Findings, Solution, Verdicts, parse
 
 GOOD = '{"findings": [{"claim": "c", "quote": "a \\"q\\" {x}", "source": "a.md#1"}]}'
 
@@ -81,7 +81,8 @@ def test_an_empty_list_is_a_result() -> None:
 
 
 def test_the_name_of_every_type_of_the_template_is_known() -> None:
-    assert {"Findings": Findings, "Verdicts": Verdicts, "Explanation": Explanation} == TYPES
+    kinds = (Findings, Verdicts, Explanation, Solution, Data)
+    assert {kind.__name__: kind for kind in kinds} == TYPES
 
 
 @pytest.mark.parametrize("text", ['{"a":' * 300, "{" * 3000, '{"a": [' * 150])

@@ -233,6 +233,11 @@ HOSTILE = {
     "headings with links": "'<h2><a href=x>word' * 19_000",
     "declarations in JSON": "'<script type=\"application/ld+json\">' + '[' * 1_000_000 + '</script><p>hello'",
     "wide table": "'<table><tr>' + '<th colspan=1000>x' * 9_000 + '<tr>' + '<td>y' * 9_000",
+    "instructions": "'<p>hello' + '<?' * 2_000_000",
+    "at rules": "'<style>{' + '@' * 250_000 + 'a' * 250_000 + '</style><p>hello'",
+    "title": "'<title>' + 'a | ' * 900_000 + '</title><p>hello'",
+    "quotes": "'<p>!' + chr(8221) * 900_000 + 'x'",
+    "moved": "'<html><p style=\"transform:' + 'translate' * 400_000 + '\">hello'",
     "not ended": "'<p>hello' + '<!-- ' * 30_000",
 }
 RUN = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import random
+import time
 
 import pytest
 
@@ -30,6 +31,7 @@ def test_a_byte_order_mark_comes_first(bom: str) -> None:
         (RUSSIAN, "koi8-r", "KOI8-R"),
         (JAPANESE, "cp932", "Shift_JIS"),
         (JAPANESE, "euc-jp", '"euc-jp"'),
+        (JAPANESE, "iso2022_jp", "iso-2022-jp"),
         ("한국의 등대", "cp949", "euc-kr"),
         ("联通", "gbk", "gb2312"),  # two characters whose bytes are valid UTF-8
     ],
@@ -84,3 +86,10 @@ def test_any_bytes_give_text() -> None:
     for size in (1, 2, 3, 50, 5_000):
         for declared in ("", "utf-8", "gb2312", "latin-1", "utf-16"):
             assert isinstance(decode(draw.randbytes(size), declared), str)
+
+
+def test_looking_at_a_hostile_page_takes_no_time() -> None:
+    for made in (b"<script", b"<", b"<style </scrip", b"\xe9 "):
+        began = time.process_time()
+        decode(made * 200_000 + b"\xe9", "utf-8")
+        assert time.process_time() - began < 5

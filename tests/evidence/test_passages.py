@@ -125,11 +125,11 @@ def test_html(tmp_path: Path) -> None:
     assert [(piece.passage.heading, piece.passage.text) for piece in cuts] == [
         ("", "Some bold words. Second one."),
         ("Part", "One\nTwo"),
-        ("Part", "a | b\n1 | 2"),
+        ("Part", "a: 1 | b: 2"),
         ("Part", "x = 1\ny = 2"),
     ]
     assert {piece.passage.title for piece in cuts} == {"Page"}
-    assert [piece.passage.first_line for piece in cuts] == [1, 2, 4, 6]
+    assert [piece.passage.first_line for piece in cuts] == [1, 3, 5, 6]
 
 
 @pytest.mark.parametrize(

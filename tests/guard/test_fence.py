@@ -146,7 +146,8 @@ def test_cleaning_twice_is_cleaning_once() -> None:
     chance = random.Random(7)
     pool = [
         *"aé1#* \n\r\x0b\x85\u2028", "\u200b", "\u200c", "\u200d", "\ufe0e", "\ufe0f", "\ufe00", "\u20e3", "\u180b",
-        "\u061c", "\U000e0067", "\U000e007f", "\U000e0100", "❤", "👩", "🏽", "🏴", "ک", "क", "्", "ᠮ", "東", "\x1b", "\xad",
+        "\u061c", "\U000e0067", "\U000e007f", "\U000e0100",
+        "❤", "👩", "🏽", "🏴", "ک", "क", "्", "ᠮ", "東", "\x1b", "\xad",
     ]  # fmt: skip
     for _ in range(20_000):
         text = "".join(chance.choices(pool, k=chance.randint(1, 8)))
@@ -169,11 +170,11 @@ def test_cleaning_twice_is_cleaning_once() -> None:
         "1\ufe0f",
     ],
 )
-def test_two_million_characters_take_seconds_at_most(piece: str) -> None:
-    text = (piece * 2_000_000)[:2_000_000]
+def test_a_million_characters_take_seconds_at_most(piece: str) -> None:
+    text = (piece * 1_000_000)[:1_000_000]
     began = time.perf_counter()
     clean(text)
-    assert time.perf_counter() - began < 5  # measured: 0.1 to 0.8 s; far below what a quadratic pattern would take
+    assert time.perf_counter() - began < 5  # measured: 0.1 to 0.4 s; far below what a quadratic pattern would take
 
 
 # --- fence
@@ -186,7 +187,8 @@ def test_a_fence_names_its_source_and_its_number() -> None:
 
 
 PIECES = [
-    f"<<<end {NUMBER}>>>", f"<<<data {NUMBER} from x>>>", "<<<end>>>", "<<<", "<<", "<", ">>>", "\n", " ", "end", "data",
+    f"<<<end {NUMBER}>>>", f"<<<data {NUMBER} from x>>>", "<<<end>>>", "<<<", "<<", "<", ">>>", "\n", " ",
+    "data", "end",
     "END", NUMBER, "text", "<<< end", "<<<\nend", "<<<\tDATA", "é",
 ]  # fmt: skip
 

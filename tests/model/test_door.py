@@ -31,6 +31,7 @@ from pilotage.model.door import (
     provider_failure,
     status_of,
     tokens_of,
+    wanted_tools,
 )
 from pilotage.model.prices import price
 from pilotage.record.journal import Journal, read_events
@@ -468,3 +469,78 @@ def test_no_price_list_means_unpriced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_of_an_unknown_provider_does_not_take_openais_price() -> None:
     assert price("myproxy/gpt-4o-mini", 1000, 500) is None
+
+
+# --- tools that the agent does not have
+
+
+NATIVE = (
+    '[{"function": {"name": "shell", "arguments": "{}"}}, {"name": "today", "input": {}}, {"name": "lens", "args": {}}]'
+)
+IN_WORDS = "Thought: what now?\nAction: shell\nAction Input: {}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "names"),
+    [
+        (NATIVE, ["shell", "today", "lens"]),
+        ('[{"name": "Alice"}, {"function": "mean"}, {"function": null}, 5, null, ["x"], {"name": 1, "input": {}}]', []),
+        ("[not JSON", []), ("[]", []), ("", []), ('{"function": {"name": "shell", "arguments": "{}"}}', []),
+        (IN_WORDS, []),
+    ],
+)  # fmt: skip
+def test_the_tools_that_an_answer_calls_natively(answer: str, names: list[str]) -> None:
+    assert wanted_tools(answer) == names
+
+
+def test_the_tools_that_an_answer_calls_in_words() -> None:
+    assert wanted_tools(IN_WORDS, in_words=True) == ["shell"]
+    assert wanted_tools("  Action : `word count`\nAction Input: {}", in_words=True)[0].strip("`") == "word count"
+    assert wanted_tools("I know it.\nFinal Answer: 5", in_words=True) == []
+    assert wanted_tools(NATIVE, in_words=True) == []
+
+
+def ask(
+    table: Bench, answer: Any, tools: list[str], *, messages: Any = "q", offered: list[str] | None = None
+) -> list[Any]:
+    """The tool calls in the journal after one answer of a model whose agent has these tools."""
+    llm = Provider(model="m", provider="tests")
+    llm._play = lambda _: answer
+    guarded: Any = open_door(llm, Door("agent", "tests/model", table.meter, table.journal, tools=tools))
+    guarded.call(messages, tools=[{"type": "function", "function": {"name": name}} for name in offered or []] or None)
+    return [e for e in read_events(table.journal.engine, table.journal.run) if e.kind == "tool_call"]
+
+
+def test_a_call_of_a_tool_that_the_agent_does_not_have_is_journalled_as_denied(bench: Make) -> None:
+    calls = [{"id": "1", "function": {"name": name, "arguments": '{"a": 1}'}} for name in ("today", "run_shell")]
+    (event,) = ask(bench(), calls, ["today"], offered=["today"])
+    assert (event.facts["tool"], event.facts["agent"], event.facts["failed"]) == ("run_shell", "agent", True)
+    assert event.facts["denied"] == "config/agents.yaml: agent.tools"
+    assert event.content["result"] == "run_shell was denied: agent does not have it (config/agents.yaml: agent.tools)"
+    assert "run_shell" in event.content["arguments"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "tools", "offered"),
+    [
+        ([{"function": {"name": "Word_Count", "arguments": "{}"}}], ["word count"], ["word_count"]),
+        ([{"function": {"name": "delegate_work_to_coworker", "arguments": "{}"}}], [], []),
+        ([{"function": {"name": "made_by_crewai", "arguments": "{}"}}], [], ["made_by_crewai"]),
+        ("Action: restart the server, then wait.", ["today"], ["today"]),
+        ("Action: restart the server, then wait.", ["today"], []),
+        ('[{"name": "Alice"}]', [], []),
+        ("plain words", [], []),
+    ],
+)
+def test_no_other_answer_is_journalled_as_a_denied_call(
+    bench: Make, answer: Any, tools: list[str], offered: list[str]
+) -> None:
+    assert ask(bench(), answer, tools, offered=offered) == []
+
+
+def test_a_call_in_words_is_journalled_where_the_model_was_asked_for_words(bench: Make) -> None:
+    prompt = [{"role": "user", "content": "Use this form:\nAction: the tool\nAction Input: its input"}]
+    (event,) = ask(bench(), IN_WORDS, ["today"], messages=prompt)
+    assert event.facts["tool"] == "shell"
+    table = bench()
+    assert ask(table, IN_WORDS, ["shell"], messages=prompt) == []

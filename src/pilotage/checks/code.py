@@ -91,6 +91,15 @@ def _only_tests(body: str) -> bool:
     return bool(rest) and all(map(is_test, rest))
 
 
+def _is_python(text: str) -> bool:
+    """Whether a field is code as it stands; a fence may then stand in its docstring."""
+    try:
+        parse(text, "")
+    except Rejected:
+        return False
+    return True
+
+
 def _programs(result: BaseModel) -> Iterator[_Program]:
     shared = _Program()
     yield from _own(result, shared)
@@ -107,7 +116,7 @@ def _own(value: Any, shared: _Program) -> Iterator[_Program]:
         if isinstance(fields.get("code"), str):
             shared = _Program()
         for name, inner in fields.items():
-            if name in ("code", "tests") and isinstance(inner, str) and not any(blocks(inner)):
+            if name in ("code", "tests") and isinstance(inner, str) and (not any(blocks(inner)) or _is_python(inner)):
                 (shared.code if name == "code" else shared.tests).extend([inner] if inner.strip() else [])
             else:
                 yield from _own(inner, shared)

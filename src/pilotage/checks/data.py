@@ -1,33 +1,34 @@
-"""Data self-check: JSON, CSV or YAML text against a JSON Schema or a pydantic model; each fault as path, found, expected.
+"""Data self-check: JSON, CSV or YAML text against a JSON Schema or a pydantic model; faults as path, found, expected.
 
-A schema that describes an object is held against every row of a CSV and every element of a list. Nothing is fetched
-for a `$ref`; YAML aliases are refused, since a short text can stand for gigabytes.
+A schema that describes an object is held against every row of a CSV and every element of a list; a CSV of a header only
+has no row that could be wrong. Nothing is fetched for a `$ref`. What is not covered: how long a pattern of your schema,
+or a validator of your model, takes over a text.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, RootModel, ValidationError
 
 from pilotage import names
+from pilotage.checks import schema as rules
+from pilotage.checks.formats import READ, read_json
 from pilotage.errors import ConfigError, ToolError
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 Schema = type[BaseModel] | dict[str, Any]
-FORMATS = ("json", "csv", "yaml")
-LARGEST = 2_000_000  # characters
+FORMATS = tuple(READ)
+LARGEST = {"json": 2_000_000, "csv": 1_000_000, "yaml": 200_000}  # characters; YAML is read fifty times as slowly
 MOST_FAULTS = 20
-SHOWN = 80  # characters of a value
+TOO_DEEP = "nesting that is too deep"
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,10 @@ def load_schema(name: str, root: Path, at: str = "data") -> Schema:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             raise ConfigError(f"{at}: {name} is no pydantic model", hint="name a class of yours, as module:Class")
         return model
-    path = root / name
-    try:
-        schema = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{at}: {name}: {error.strerror}", hint="name a schema file or a model as module:Class") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{at}: {name} is neither JSON nor YAML: {_line(error)}", hint=f"mend {name}") from None
+    schema = _read_schema(name, root / name, at)
     if not isinstance(schema, dict):
         raise ConfigError(f"{at}: {name} holds no mapping, so no JSON Schema", hint=f"mend {name}")
-    _validator(schema, f"{at}: {name}")
+    rules.make_validator(schema, f"{at}: {name}")
     return schema
 
 
@@ -66,55 +61,71 @@ def check_text(text: str, format: str, schema: Schema) -> list[DataFault]:
     """All faults of a text, at most MOST_FAULTS; ToolError for an unknown format."""
     if format not in FORMATS:
         raise ToolError(f'unknown format "{format}": known are {", ".join(FORMATS)}')
-    if len(text) > LARGEST:
-        return [DataFault("$", f"{len(text):,} characters", f"at most {LARGEST:,}")]
+    if len(text) > LARGEST[format]:
+        return [DataFault("$", f"{len(text):,} characters", f"at most {LARGEST[format]:,}")]
     try:
-        value = _READ[format](text)
+        value = READ[format](text.removeprefix("\ufeff"))
     except ValueError as error:
-        return [DataFault("$", _line(error), f"valid {format.upper()}")]
+        return [DataFault("$", rules.line(error), f"valid {format.upper()}")]
     except RecursionError:
-        return [DataFault("$", "nesting that is too deep", f"valid {format.upper()}")]
+        return [DataFault("$", TOO_DEEP, f"valid {format.upper()}")]
     return check_value(value, schema, rows=format == "csv")
 
 
 def check_value(value: Any, schema: Schema, *, rows: bool = False) -> list[DataFault]:
-    """All faults of a value that has been read already. `rows`: it is a CSV, whose cells are all text."""
-    if isinstance(schema, dict):
-        pairs = _elements(value, whole=schema.get("type") == "array" or not isinstance(value, list))
-        validator = _validator(schema)
-        found = (fault for path, part in pairs for fault in _by_schema(path, part, validator, rows))
-    else:
-        pairs = _elements(value, whole=issubclass(schema, RootModel) or not isinstance(value, list))
-        found = (fault for path, part in pairs for fault in _by_model(path, part, schema, rows))
-    return [fault for _, fault in zip(range(MOST_FAULTS), found, strict=False)]
-
-
-def _elements(value: Any, *, whole: bool) -> list[tuple[str, Any]]:
-    return [("$", value)] if whole else [(f"$[{number}]", part) for number, part in enumerate(value)]
-
-
-def _by_schema(path: str, value: Any, validator: Validator, rows: bool) -> Iterator[DataFault]:
-    schema = cast("dict[str, Any]", validator.schema)
-    if rows:
-        value = [_typed(row, schema.get("items", {})) for row in value] if isinstance(value, list) else _typed(value, schema)
-    for error in _errors(validator, value):
-        at = path + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
-        yield DataFault(at, _shown(error.instance), _expected(error))
-
-
-def _errors(validator: Validator, value: Any) -> Iterator[Any]:
-    from referencing.exceptions import Unresolvable
-
+    """All faults of a value that has been read already, each once. `rows`: it is a CSV, whose cells are all text."""
+    found = _by_schema(value, schema, rows) if isinstance(schema, dict) else _by_model(value, schema, rows)
+    faults: dict[DataFault, None] = {}
     try:
-        yield from validator.iter_errors(value)
-    except Unresolvable as error:
-        problem = f"the schema's $ref {error} cannot be resolved: nothing is fetched"
-        raise ConfigError(problem, hint="put what it names under $defs") from None
+        for fault in found:
+            faults[fault] = None
+            if len(faults) == MOST_FAULTS:
+                break
+    except RecursionError:
+        return [DataFault("$", TOO_DEEP, "data that is nested less deeply")]
+    return list(faults)
 
 
-def _by_model(path: str, value: Any, model: type[BaseModel], rows: bool) -> Iterator[DataFault]:
-    if rows and isinstance(value, dict):
-        value = {name: cell for name, cell in value.items() if cell != ""}
+def _read_schema(name: str, path: Path, at: str) -> Any:
+    try:
+        text = path.read_text("utf-8-sig")
+        return read_json(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(
+            f"{at}: {name}: {error.strerror}", hint="name a schema file or a model as module:Class"
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{at}: {name} is neither JSON nor YAML: {rules.line(error)}", hint=f"mend {name}") from None
+
+
+def _elements(value: Any, whole: bool) -> list[tuple[str, Any]]:
+    if whole or not isinstance(value, list):
+        return [("$", value)]
+    return [(f"$[{number}]", part) for number, part in enumerate(value)]
+
+
+def _by_schema(value: Any, schema: dict[str, Any], rows: bool) -> Iterator[DataFault]:
+    validator, each = rules.make_validator(schema, "the schema"), rules.describes_object(schema, schema)
+    if rows:
+        typed = rules.make_typer(schema if each else rules.items_of(schema, schema), schema)
+        value = [typed(row) for row in value]
+    for path, part in _elements(value, whole=not each):
+        yield from _faults(path, part, validator)
+
+
+def _faults(path: str, value: Any, validator: Validator) -> Iterator[DataFault]:
+    for error in rules.errors_of(validator, value):
+        yield DataFault(path + _path(error.absolute_path), *rules.found_and_expected(error))
+
+
+def _by_model(value: Any, model: type[BaseModel], rows: bool) -> Iterator[DataFault]:
+    for path, part in _elements(value, whole=issubclass(model, RootModel) and not rows):
+        if rows:
+            part = {name: cell for name, cell in part.items() if cell != ""}
+        yield from _faults_of_model(path, part, model, rows)
+
+
+def _faults_of_model(path: str, value: Any, model: type[BaseModel], rows: bool) -> Iterator[DataFault]:
     try:
         if rows:
             model.model_validate(value)
@@ -122,130 +133,23 @@ def _by_model(path: str, value: Any, model: type[BaseModel], rows: bool) -> Iter
             model.model_validate_json(json.dumps(value))  # text of a date is a date in JSON
     except ValidationError as error:
         for fault in error.errors(include_url=False):
-            at = path + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
-            missing = fault["type"] == "missing"
-            yield DataFault(at, "nothing" if missing else _shown(fault["input"]), _plain(fault["msg"]))
+            found = "nothing" if fault["type"] == "missing" else rules.shown(fault["input"])
+            yield DataFault(path + _path(fault["loc"]), found, _plain(fault["msg"]))
+    except RecursionError:
+        raise
+    except Exception as error:  # raised by a validator of the user's that did not expect this value
+        expected = f"what {model.__name__} can check, but it raised {type(error).__name__}: {error}"
+        yield DataFault(path, rules.shown(value), rules.line(expected))
 
 
-def _typed(row: Any, schema: dict[str, Any]) -> Any:
-    """The cells of a row as numbers, booleans and nulls where the schema asks for such and the text is one."""
-    if not isinstance(row, dict):
-        return row
-    wanted = schema.get("properties", {})
-    typed = {name: _cell(cell, wanted.get(name, {}).get("type")) for name, cell in row.items()}
-    return {name: cell for name, cell in typed.items() if cell != "" or wanted.get(name, {}).get("type") == "string"}
+def _path(parts: Iterable[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else _key(part) for part in parts)
 
 
-def _cell(text: str, kind: str | Sequence[str] | None) -> Any:
-    kinds = [kind] if isinstance(kind, str) else list(kind or [])
-    if text == "" and "null" in kinds:
-        return None
-    if "boolean" in kinds and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for name, read in (("integer", int), ("number", float)):
-        if name in kinds:
-            try:
-                return cast("Any", read)(text)
-            except ValueError:
-                continue
-    return text
-
-
-def _expected(error: Any) -> str:
-    """What a validator of JSON Schema asks for, in words."""
-    asked, value = error.validator, error.validator_value
-    if asked == "required":
-        missing = [name for name in value if name not in error.instance]
-        return f"the keys {', '.join(missing)}"
-    if asked == "additionalProperties":
-        known = ", ".join(error.schema.get("properties", {}))
-        return f"no other keys than {known}" if value is False else str(error.message)
-    words = {
-        "type": lambda: value if isinstance(value, str) else " or ".join(value),
-        "enum": lambda: "one of " + ", ".join(map(_shown, value)),
-        "const": lambda: _shown(value),
-        "minimum": lambda: f"at least {value}", "maximum": lambda: f"at most {value}",
-        "exclusiveMinimum": lambda: f"more than {value}", "exclusiveMaximum": lambda: f"less than {value}",
-        "minLength": lambda: f"at least {value} characters", "maxLength": lambda: f"at most {value} characters",
-        "minItems": lambda: f"at least {value} elements", "maxItems": lambda: f"at most {value} elements",
-        "pattern": lambda: f"the pattern {value}", "format": lambda: f"a {value}",
-        "uniqueItems": lambda: "no element twice", "multipleOf": lambda: f"a multiple of {value}",
-    }  # fmt: skip
-    return words[asked]() if asked in words else str(error.message)[:200]
-
-
-def _validator(schema: dict[str, Any], at: str = "schema") -> Validator:
-    from jsonschema import Draft202012Validator, FormatChecker, SchemaError
-    from jsonschema.validators import validator_for
-    from referencing import Registry
-
-    kind = validator_for(schema, default=Draft202012Validator)
-    try:
-        kind.check_schema(schema)
-    except SchemaError as error:
-        raise ConfigError(f"{at} is no valid JSON Schema: {_line(error.message)}", hint="mend the schema") from None
-    return kind(schema, registry=Registry(), format_checker=FormatChecker())  # an empty registry fetches nothing
-
-
-class _Plain(yaml.SafeLoader):
-    """YAML as JSON knows it: a date stays text, an alias is refused."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read")
-        return super().compose_node(parent, index)
-
-
-_Plain.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _read_yaml(text: str) -> Any:
-    try:
-        return json.loads(json.dumps(yaml.load(text, _Plain), allow_nan=False))
-    except (yaml.YAMLError, TypeError) as error:
-        raise ValueError(_line(error)) from None
-
-
-def _read_json(text: str) -> Any:
-    def refuse(name: str) -> Any:
-        raise ValueError(f"{name} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
-
-def _read_csv(text: str) -> list[dict[str, str]]:
-    """The rows by the names of the first; ValueError when one is longer or shorter than it."""
-    try:
-        dialect: Any = csv.Sniffer().sniff(text[:10_000], delimiters=",;\t|")
-    except csv.Error:
-        dialect = csv.excel
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text), dialect, strict=True) if row]
-    except csv.Error as error:
-        raise ValueError(str(error)) from None
-    if not rows:
-        raise ValueError("no rows")
-    head = [name.strip() for name in rows[0]]
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(head):
-            raise ValueError(f"row {number} has {len(row)} cells, the first row {len(head)}")
-    return [dict(zip(head, (cell.strip() for cell in row), strict=True)) for row in rows[1:]]
-
-
-_READ = {"json": _read_json, "csv": _read_csv, "yaml": _read_yaml}
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
+def _key(name: str) -> str:
+    return f".{name}" if name.isidentifier() else f"[{json.dumps(name, ensure_ascii=False)}]"
 
 
 def _plain(message: str) -> str:
-    return message.removeprefix("Input should be ").removeprefix("Value error, ").replace("Field required", "a value")
-
-
-def _line(error: Any) -> str:
-    return " ".join(str(error).split())[:200]
+    message = message.removeprefix("Input should be ").removeprefix("Value error, ")
+    return rules.line(message.replace("Field required", "a value"))

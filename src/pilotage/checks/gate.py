@@ -28,6 +28,7 @@ from pilotage.checks.citations import (
 from pilotage.checks.code import check_code
 from pilotage.checks.data import Schema, check_text, check_value
 from pilotage.checks.results import Data, Explanation, Finding, Findings, Verdict, Verdicts, parse
+from pilotage.guard.fence import fence
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.record.journal import Journal
 from pilotage.sandbox import CodeRun
@@ -48,6 +49,7 @@ class Evidence:
     faults: list[Fault] = field(default_factory=list)
     results: dict[str, BaseModel] = field(default_factory=dict)
     searches: Callable[[], int] = lambda: 0  # how many searches this run has made
+    number: str = "0"  # of this run's fences
 
     @property
     def supported(self) -> list[tuple[str, str]] | None:
@@ -62,10 +64,10 @@ class Gate:
     def __init__(
         self, task: str, agent: str, kind: type[BaseModel], checks: Sequence[str],
         evidence: Evidence, meter: Meter, journal: Journal, rounds: int,
-        schema: Schema | None = None, code: CodeSpec | None = None,
+        schema: Schema | None = None, code: CodeSpec | None = None, context: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.task, self.agent, self.kind, self.checks = task, agent, kind, checks
-        self.schema, self.code = schema, code or CodeSpec()
+        self.schema, self.code, self.context = schema, code or CodeSpec(), context
         self.evidence, self.meter, self.journal, self.rounds = evidence, meter, journal, rounds
 
     def __call__(self, raw: str) -> tuple[bool, str]:
@@ -96,7 +98,12 @@ class Gate:
             return check_explanation(result, sources, self.evidence.supported)
         if check == "code":
             most = self.code.seconds + STARTS
-            return self.meter.within(self.agent, most, "code.seconds", lambda: check_code(result, self.code, self._ran))
+            try:
+                return self.meter.within(
+                    self.agent, most, "code.seconds", lambda: check_code(result, self.code, self._ran)
+                )
+            except TimeoutError as error:  # several programs, none of which ends
+                return [Fault("", f"the code was not done in time: {error}")]
         if check == "data" and self.schema is not None:
             if isinstance(result, Data):
                 found = check_text(result.text, result.format, self.schema)
@@ -158,17 +165,21 @@ class Gate:
         """The faults, the task's input and the sources: CrewAI's retry prompt holds none of the latter two."""
         parts = ["These points do not hold:"]
         parts += [f"- {fault.reason}" + (f": {fault.text}" if fault.text else "") for fault in faults]
-        if issubclass(self.kind, Verdicts | Explanation):
-            findings, verdicts = (
-                Findings(findings=self.evidence.findings),
-                Verdicts(verdicts=self.evidence.verdicts or []),
-            )
-            given = findings if self.kind is Verdicts else verdicts
-            parts += ["", "Your input again:", given.model_dump_json()]
+        if given := self._given():
+            parts += ["", "Your input again:", *(result.model_dump_json() for result in given)]
         if self.evidence.sources:
             parts += ["", "The sources as they were read:"]
-            parts += [f"[{source}]\n{text}" for source, text in self.evidence.sources.items()]
+            parts += [fence(text, source, self.evidence.number) for source, text in self.evidence.sources.items()]
         return "\n".join(parts)
+
+    def _given(self) -> list[BaseModel]:
+        """What the task was given: findings or verdicts, and the results of its context."""
+        given: list[BaseModel] = []
+        if issubclass(self.kind, Verdicts | Explanation):
+            findings, verdicts = self.evidence.findings, self.evidence.verdicts or []
+            given.append(Findings(findings=findings) if self.kind is Verdicts else Verdicts(verdicts=verdicts))
+        results = (self.evidence.results.get(name) for name in self.context)
+        return given + [result for result in results if result is not None and result not in given]
 
     def _record(self, check: str, faults: list[Fault]) -> None:
         content = {"faults": [fault.__dict__ for fault in faults]} if faults else None

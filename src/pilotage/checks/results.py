@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 import sentencex
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from pilotage.checks.fences import Fence, fences, unfenced, without
 from pilotage.checks.verbatim import stands_in
 
 Result = TypeVar("Result", bound=BaseModel)
 QUOTED_WHOLE = re.compile(r'(?:“[^”]*”|„[^“”]*[“”]|"[^"]*"|«[^»]*»|「[^」]*」|『[^』]*』)[.。]?')
-FENCED = re.compile(r"^```(?:python|py)?[^\n]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
-DATA = re.compile(r"^```(json|csv|yaml)[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE | re.IGNORECASE)
-MARKS = re.compile(r"(?:\s*\[\d+(?:\s*,\s*\d+)*\])+")
+PYTHON = ("", "python", "python3", "py")  # what a fence of code may be called
+FORMATS = {"json": "json", "csv": "csv", "yaml": "yaml", "yml": "yaml"}
+MARKS = re.compile(r"(?:(?<!\s)\s*\[\d+(?:\s*,\s*\d+)*\])+")
 
 
 class Finding(BaseModel):
@@ -110,15 +111,47 @@ class Solution(Explanation):
     @classmethod
     def _take_code_out(cls, data: Any) -> Any:
         """Code that a model wrote into its text is code, no sentence."""
-        if not isinstance(data, dict) or not isinstance(data.get("answer"), str) or data.get("code"):
+        if not isinstance(data, dict):
             return data
-        code = "\n\n".join(FENCED.findall(data["answer"]))
-        return data | {"answer": FENCED.sub("", data["answer"]), "code": code} if code else data
+        found = _Programs()
+        data = {
+            name: found.outside(value) if name in ("answer", "statements") else value for name, value in data.items()
+        }
+        for name, blocks in (("code", found.code), ("tests", found.tests)):
+            given = data.get(name) or ""
+            if isinstance(given, str):
+                given = unfenced(given)
+                new = [block for block in blocks if f"\n{block}\n" not in f"\n{given}\n"]
+                data[name] = "\n\n".join(filter(None, [given, *new]))
+        return data
 
     @property
     def answer(self) -> str:
-        parts = [super().answer, f"```python\n{self.code.strip()}\n```" if self.code.strip() else ""]
-        return "\n\n".join(part for part in parts if part)
+        """The text and the program; "" without a sentence, as a program alone cites nothing."""
+        text, code = super().answer, self.code.strip()
+        mark = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
+        return f"{text}\n\n{mark}python\n{code}\n{mark}" if text and code else text
+
+
+@dataclass
+class _Programs:
+    """The Python that stood in fences of a text, and the tests among it."""
+
+    code: list[str] = field(default_factory=list)
+    tests: list[str] = field(default_factory=list)
+
+    def outside(self, value: Any) -> Any:
+        """A text, or statements, without the fenced Python, which is kept here."""
+        if isinstance(value, str):
+            return without(value, self._take)
+        if not isinstance(value, list):
+            return value
+        return [item | {"text": self.outside(item.get("text"))} if isinstance(item, dict) else item for item in value]
+
+    def _take(self, fence: Fence) -> bool:
+        if fence.language in PYTHON:
+            (self.tests if {"test", "tests"}.intersection(fence.words) else self.code).append(fence.body)
+        return fence.language in PYTHON
 
 
 class Data(BaseModel):
@@ -126,6 +159,17 @@ class Data(BaseModel):
 
     format: Literal["json", "csv", "yaml"]
     text: str = Field(description="the data itself, without a fence")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_loosely(cls, data: Any) -> Any:
+        """`JSON` and `yml` are read, a fence around the text goes, and JSON may stand as it is instead of as text."""
+        if not isinstance(data, dict) or not isinstance(data.get("format"), str):
+            return data
+        name, text = data["format"].strip().lower(), data.get("text")
+        if name == "json" and isinstance(text, dict | list):
+            text = json.dumps(text, ensure_ascii=False)
+        return data | {"format": FORMATS.get(name, name), "text": unfenced(text) if isinstance(text, str) else text}
 
 
 @dataclass(frozen=True)
@@ -187,24 +231,31 @@ def parse(text: str, kind: type[Result]) -> Result:
     last candidate.
     """
     decoder, problem, found = json.JSONDecoder(strict=False), "there is no JSON object in it", None
-    start = text.find("{")
+    start, judged = text.find("{"), 0
     while start >= 0:
         end = start + 1
         try:
             candidate, after = decoder.raw_decode(text, start)
             found, end = kind.model_validate(candidate), after
         except json.JSONDecodeError as error:
-            problem = f"its JSON is broken ({error.msg})"
+            problem = problem if start < judged else f"its JSON is broken ({error.msg})"
         except RecursionError:
             problem, end = "its JSON is nested too deep", len(text)
         except ValidationError as error:
-            problem = _first(error.errors()[0])
+            if start >= judged:  # what is wrong with an inner part is not what is wrong with the whole
+                problem, judged = _first(error.errors()[0]), after
         start = text.find("{", end)
-    if found is None and issubclass(kind, Data) and (fenced := DATA.findall(text)):
-        return kind.model_validate({"format": fenced[-1][0].lower(), "text": fenced[-1][1]})
+    if found is None and issubclass(kind, Data):
+        found = _fenced_data(text, kind)
     if found is None:
         raise ValueError(problem)
     return found
+
+
+def _fenced_data(text: str, kind: type[Result]) -> Result | None:
+    """The last fence that names a format of data."""
+    named = [fence for fence in fences(text) if fence.language in FORMATS]
+    return kind.model_validate({"format": named[-1].language, "text": named[-1].body}) if named else None
 
 
 def _first(fault: Any) -> str:

@@ -25,9 +25,10 @@ _REFUSED = frozenset(("utf-7", "unicode-escape", "raw-unicode-escape", "punycode
 _EASTERN = frozenset(("cp932", "euc_jp", "iso2022_jp", "gb18030", "cp949", "big5hkscs"))
 _WESTERN = frozenset(("cp1252", "iso8859-15", "mac-roman"))
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.+-]{1,40})", re.IGNORECASE)
+_ESCAPE = b"\x1b"  # by which ISO-2022-JP, all ASCII, changes to Japanese
 _HIGH = bytes(range(128, 256))
 _HEAD = 4096  # bytes in which <meta charset> stands
-_TAGS = re.compile(rb"<(script|style)\b.*?</\1|<[^>]*>|\s+", re.IGNORECASE | re.DOTALL)
+_TAGS = re.compile(rb"<(script|style)\b.*?(?:</\1|\Z)|<[^<>]*>|\s+", re.IGNORECASE | re.DOTALL)
 _SAMPLE = 8_000  # bytes without tags that detection looks at
 _FEW = 4  # bytes more than letters: fewer in an eastern encoding may be valid UTF-8 by accident
 _FOREIGN = 0.2  # share of bytes beyond ASCII that no western text reaches
@@ -41,7 +42,7 @@ def decode(body: bytes, declared: str = "") -> str:
     for mark, name in _MARKS:
         if body.startswith(mark):
             return body[len(mark) :].decode(name, "replace")
-    if body.isascii():
+    if body.isascii() and _ESCAPE not in body:
         return body.decode("ascii")
     header, meta = _known(declared), _known(_in_meta(body))
     text = _strict(body, "utf-8")

@@ -89,9 +89,10 @@ class Embedder:
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
             from tokenizers import Tokenizer
 
-            self._tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
-            self._tokenizer.no_padding()
-            self._tokenizer.enable_truncation(TOKENS)
+            tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(TOKENS)
+            self._tokenizer = tokenizer  # not before it is ready: another thread may be waiting for it
         return self._tokenizer
 
     @property

@@ -7,12 +7,13 @@ particular site. Not covered: furniture whose names say nothing, and names in ot
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pilotage.evidence.html import Piece
 from pilotage.evidence.tree import BLOCKS, Node, Tree, names
 
 SHARE = 0.35  # furniture that holds more of the page's prose than this is no furniture
+USUAL = 0.5  # a name that so much of the page's prose bears says nothing
 LEFT = 60.0  # words of prose that must remain when teasers are taken out
 
 _TAGS = names("nav footer aside header form button select textarea menu search figcaption")
@@ -45,14 +46,14 @@ _LINK = 0.8  # a piece with a larger share of linked characters is a link
 def furniture(tree: Tree, found: list[Piece], prose: Sequence[float]) -> set[int]:
     """Elements to leave out; `prose` is the sum of running words in each element."""
     guarded = _guarded(tree)
-    dropped = set()
+    named = dict[int, set[str]]()
     for number in tree.visible():
         node = tree.nodes[number]
-        if not node.name or node.name in _CORE or (number in guarded and node.name != "header"):
-            continue
-        names = _names(tree, node)
-        if names & _ALWAYS or ((names or node.name in _TAGS) and prose[number] <= SHARE * prose[0]):
-            dropped.add(number)
+        if node.name and node.name not in _CORE and (number not in guarded or node.name == "header"):
+            named[number] = _names(tree, node)
+    usual = _usual(tree, named, prose)
+    dropped = {number for number, words in named.items() if words - usual and prose[number] <= SHARE * prose[0]}
+    dropped |= {number for number, words in named.items() if words & _ALWAYS}
     teasers = _teasers(tree, found, guarded, dropped)
     left = prose[0] - sum(prose[number] for number in _outermost(tree, dropped | teasers))
     return dropped | teasers if left >= LEFT else dropped
@@ -64,15 +65,27 @@ def is_link(piece: Piece) -> bool:
 
 
 def _names(tree: Tree, node: Node) -> set[str]:
-    """The words of class and id that name furniture. Those of an element within a sentence do not count."""
+    """Why an element may be furniture: its tag, words of its class and id. Within a sentence names do not count."""
+    found = {node.name} & _TAGS
     text = f"{node.attrs.get('class', '')} {node.attrs.get('id', '')}"
     if text == " ":
-        return set()
-    whole = set(text.split()) & (_UNSEEN | _MARKS)
+        return found
+    found |= set(text.split()) & (_UNSEEN | _MARKS)
     if node.name not in BLOCKS and tree.nodes[node.parent].name in _FLOWING:
-        return whole
+        return found
     words = {word.lower() for word in _WORD.findall(text)}
-    return whole if words & _QUOTED else whole | words & _VOCABULARY
+    return found if words & _QUOTED else found | words & _VOCABULARY
+
+
+def _usual(tree: Tree, named: Mapping[int, set[str]], prose: Sequence[float]) -> set[str]:
+    """Names that most of the page's prose bears: those of a page builder, which tell nothing."""
+    sums, stops = dict[str, float](), dict[str, int]()
+    for number, words in named.items():
+        for name in words:
+            if number >= stops.get(name, 0):  # not inside another of that name
+                sums[name] = sums.get(name, 0.0) + prose[number]
+                stops[name] = tree.nodes[number].stop
+    return {name for name, words in sums.items() if words > USUAL * prose[0]}
 
 
 def _guarded(tree: Tree) -> set[int]:

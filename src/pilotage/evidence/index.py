@@ -7,8 +7,9 @@ what is rare is judged within the folder. Vectors are keyed by the sentence's di
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from json import dumps
 from pathlib import Path
 
 from pilotage.errors import StoreError
@@ -158,13 +159,26 @@ class Index:
         )
         return dict(rows.fetchall())
 
-    def matching(self, words: list[str], limit: int) -> list[tuple[int, float]]:
-        """Passages with any of the words, best BM25 first; equal ones in order of their id."""
-        query = " OR ".join(f'"{word}"' for word in words)  # words are letters and digits: nothing to escape
+    def files(self, allowed: Callable[[str], bool]) -> list[int]:
+        """The files whose path is allowed."""
+        rows = self.db.execute("select id, path from file where folder = ?", (self.key,))
+        return [number for number, path in rows if allowed(path)]
+
+    def sentences(self, files: list[int]) -> list[int]:
+        """The sentences of these files, in order."""
         rows = self.db.execute(
-            f"select rowid, rank from {self.fts} where {self.fts} match ? and rank match 'bm25(0.5, 1.0)' "
+            f"select s.id from sentence s where s.passage in ({_OF_FILES}) order by s.id", (dumps(files),)
+        )
+        return [int(number) for (number,) in rows]
+
+    def matching(self, words: list[str], limit: int, files: list[int] | None = None) -> list[tuple[int, float]]:
+        """Passages with any of the words, of these files alone when they are given, best BM25 first."""
+        query = " OR ".join(f'"{word}"' for word in words)  # words are letters and digits: nothing to escape
+        only = "" if files is None else f"and rowid in ({_OF_FILES}) "
+        rows = self.db.execute(
+            f"select rowid, rank from {self.fts} where {self.fts} match ? and rank match 'bm25(0.5, 1.0)' {only}"
             "order by rank limit ?",
-            (query, limit),
+            (query, limit) if files is None else (query, dumps(files), limit),
         )
         found = [(int(number), -float(score)) for number, score in rows]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
@@ -178,6 +192,7 @@ class Index:
         self.db.close()
 
 
+_OF_FILES = "select id from passage where file in (select value from json_each(?))"
 _SELECT = (
     "select p.id, p.source, f.path, f.title, p.heading, p.text, p.first_line, p.last_line, p.place "
     "from passage p join file f on f.id = p.file"

@@ -24,6 +24,7 @@ from pilotage.evidence.terms import Stems, terms
 from pilotage.evidence.vectors import Vectors
 
 Progress = Callable[[str, int, int], None]
+Allowed = Callable[[str], bool]  # whether a path may be seen
 
 PASSAGES = 40  # taken from the full-text search
 NEAREST = 40  # sentences taken from the vector search
@@ -92,28 +93,29 @@ class Knowledge:
         limit: int = 8,
         *,
         pages: Knowledge | None = None,
-        allowed: Callable[[str], bool] | None = None,
+        allowed: Allowed | None = None,
     ) -> Found:
         """The best quotes for a question, at most `limit`, and notes on how they were found.
 
         `pages` are searched too, and judged by the same measure; passages of a path that is not `allowed` are not seen.
         """
-        asked, candidates, notes = self.gather(question, pages)
-        if allowed:
-            candidates = [candidate for candidate in candidates if allowed(candidate.passage.path)]
+        asked, candidates, notes = self.gather(question, pages, allowed)
         best = quotes(candidates, scores(asked, candidates), limit)
         return Found([Hit(candidates[quote.candidate].passage, quote.text, quote.score) for quote in best], notes)
 
-    def gather(self, question: str, pages: Knowledge | None = None) -> tuple[Question, list[Candidate], list[str]]:
+    def gather(
+        self, question: str, pages: Knowledge | None = None, allowed: Allowed | None = None
+    ) -> tuple[Question, list[Candidate], list[str]]:
         """What ranking sees: the question, the passages that may answer, and notes. For `search` and for fitting."""
         words = content_words(question)
         with self._lock:
             asked, notes = self._ask(question, words, pages)
-            candidates = self._candidates(asked, words)
+            candidates = self._candidates(asked, words, allowed)
         if pages:
             with pages._lock:
-                candidates += pages._candidates(asked, words)
-        return asked, candidates, notes
+                candidates += pages._candidates(asked, words, allowed)
+        by_text = {" ".join(candidate.passage.text.split()): candidate for candidate in reversed(candidates)}
+        return asked, list(by_text.values())[::-1], notes  # a text that stands twice would share its chance with itself
 
     def passage(self, source: str) -> Passage | None:
         """The passage of that name, as it was read; None when there is none."""
@@ -191,11 +193,12 @@ class Knowledge:
             self._vectors = Vectors.open(path) or Vectors.empty()
             self._seen = (stat.st_ino, stat.st_mtime_ns)
 
-    def _candidates(self, asked: Question, words: list[str]) -> list[Candidate]:
-        words = self._rare(asked, words)
-        found = dict(self._index.matching(words, PASSAGES)) if words else {}
+    def _candidates(self, asked: Question, words: list[str], allowed: Allowed | None = None) -> list[Candidate]:
+        words, files = self._rare(asked, words), self._index.files(allowed) if allowed else None
+        found = dict(self._index.matching(words, PASSAGES, files)) if words else {}
         if asked.vector is not None and len(self._vectors):
-            near = self._vectors.nearest(asked.vector, NEAREST)
+            among = None if files is None else self._index.sentences(files)
+            near = self._vectors.nearest(asked.vector, NEAREST, among)
             homes = self._index.homes(near)
             for number in near:
                 if number in homes:

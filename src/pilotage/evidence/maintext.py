@@ -21,6 +21,7 @@ LEAD = 0.2  # share of the prose that may stand before the headline and be no pa
 LITTLE = 40.0  # words of prose below which a page is a list, a table or a form, and is read as a whole
 SHORT = 25  # words of a line that its first words may give away as no part of the text
 
+_START, _END = 200, 20  # characters that a line is judged by
 _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]+")  # scripts without spaces between words
 _SENTENCE = re.compile(r"[.!?…:;。！？”\"»]['’”)\]]*\s*$")
 _CUE = re.compile(
@@ -37,13 +38,15 @@ def choose(tree: Tree) -> list[Piece]:
     """The pieces of the main text, in order; empty when the page has no visible text."""
     everything = pieces(tree)
     prose = _sums(tree, everything, lambda piece: max(0.0, _worth(piece)))
-    found = pieces(tree, 0, furniture(tree, everything, prose)) or everything
+    found = pieces(tree, 0, furniture(tree, everything, prose))
+    if sum(max(0.0, _worth(piece)) for piece in found) < LITTLE <= prose[0]:
+        found = everything  # such as a page of comments
     sums = _sums(tree, found, _worth)
     root = max(range(len(sums)), key=lambda number: (sums[number], number))
     if sums[root] < LITTLE:
         return _below_headline(tree, found) or found
     inside = [piece for piece in found if root <= piece.first < tree.nodes[root].stop]
-    return _trim(_below_headline(tree, inside)) or inside or found
+    return _trim(_below_headline(tree, inside)) or inside
 
 
 def _words(text: str) -> float:
@@ -97,10 +100,10 @@ def _trim(inside: list[Piece]) -> list[Piece]:
 
 def _is_scrap(piece: Piece) -> bool:
     words = _words(piece.text)
-    return piece.kind == "prose" and words < 14 and not (words >= 5 and _SENTENCE.search(piece.text))
+    return piece.kind == "prose" and words < 14 and not (words >= 5 and _SENTENCE.search(piece.text[-_END:]))
 
 
 def _is_notice(piece: Piece) -> bool:
     if is_link(piece) and _words(piece.text) < 2 * SHORT:
         return True
-    return not piece.level and _words(piece.text) < SHORT and bool(_CUE.match(piece.text))
+    return not piece.level and _words(piece.text) < SHORT and bool(_CUE.match(piece.text[:_START]))

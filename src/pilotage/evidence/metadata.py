@@ -63,7 +63,7 @@ def about(tree: Tree, url: str) -> About:
     """What the page says about itself."""
     meta, data = _meta(tree), list(_json_ld(tree))
     author = _first(_name(thing.get("author")) for thing in data) or _of(meta, _AUTHORS) or _byline(tree)
-    dates = [str(thing.get("datePublished", "")) for thing in data]
+    dates = [day for thing in data if isinstance(day := thing.get("datePublished"), str)]
     published = _first(map(iso_date, [_of(meta, [name]) for name in _DATES] + dates + _times(tree)))
     return About(_title(tree, meta, url), as_author(author), published, _canonical(tree, meta, url))
 
@@ -143,7 +143,13 @@ def _json_ld(tree: Tree) -> Iterator[dict[str, Any]]:
         if node.name == "script" and "ld+json" in node.attrs.get("type", "").lower():
             text = "".join(inner.text for inner in tree.nodes[number + 1 : node.stop])
             found += _objects(text)
-    return iter(sorted(found, key=lambda thing: "Article" not in str(thing.get("@type"))))
+    return iter(sorted(found, key=lambda thing: not _is_article(thing)))
+
+
+def _is_article(thing: dict[str, Any]) -> bool:
+    kind = thing.get("@type")
+    kinds = kind if isinstance(kind, list) else [kind]
+    return any(isinstance(one, str) and one.endswith(("Article", "Posting", "Report")) for one in kinds)
 
 
 def _objects(text: str) -> list[dict[str, Any]]:
@@ -168,7 +174,7 @@ def _objects(text: str) -> list[dict[str, Any]]:
 def _name(author: Any) -> str:
     """The name in JSON-LD's many forms: a text, an object, a list of either."""
     if isinstance(author, list):
-        return _name(author[0]) if author and not isinstance(author[0], list) else ""
+        return _first(_name(one) for one in author[:5] if not isinstance(one, list))
     name = author.get("name", "") if isinstance(author, dict) else author
     return name if isinstance(name, str) else ""
 
@@ -176,7 +182,7 @@ def _name(author: Any) -> str:
 def _title(tree: Tree, meta: dict[str, str], url: str) -> str:
     headlines = [tree.text(number, _NODES) for number in tree.visible() if tree.nodes[number].name == "h1"]
     in_head = _first(tree.raw(number) for number, node in enumerate(tree.nodes) if node.name == "title")
-    given = _without_site(_of(meta, _TITLES) or in_head, _of(meta, _SITES), url)
+    given = _without_site((_of(meta, _TITLES) or in_head)[: 2 * LONGEST_TITLE], _of(meta, _SITES), url)
     fitting = (text for text in headlines if 2 * len(_same(text)) > len(_same(given)))  # a shorter one is the site's
     shown = _first(text for text in fitting if _same(text) in _same(f"{given} {in_head}"))
     return clean(shown or given or _first(headlines))[:LONGEST_TITLE]

@@ -6,6 +6,7 @@ Not covered: selectors other than `.name` and `#name`, at-rules, variables, unit
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from pilotage.evidence.tree import names
 
@@ -20,10 +21,10 @@ _TELLING = names(
     "right bottom margin-left margin-top text-indent clip clip-path transform width height max-width max-height "
     "overflow overflow-x overflow-y filter"
 )
-_RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
+_LONGEST = 200  # characters of a value
+_MARK = re.compile("[{};]")
 _SIMPLE = re.compile(r"[.#][\w-]+")
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
-_AT_RULE = re.compile(r"@[^{};]*(?:;|\{(?:[^{}]|\{[^{}]*\})*\})")
 _LENGTH = re.compile(r"(-?\d*\.?\d+)(px|pt|em|rem|%|vw|vh|in|cm|ch|)")
 _HEX = re.compile(r"#([0-9a-f]{3,8})\b")
 _RGB = re.compile(r"rgba?\(\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:[\s,/]+([\d.]+%?))?\s*\)")
@@ -42,7 +43,7 @@ def declarations(text: str) -> Style:
     for part in text.lower().split(";"):
         name, colon, value = part.partition(":")
         if colon and (name := name.strip()) in _TELLING:
-            found[name] = value.replace("!important", "").strip()
+            found[name] = value[:_LONGEST].replace("!important", "").strip()
     return found
 
 
@@ -51,13 +52,29 @@ def rules(sheet: str) -> dict[str, Style]:
     found: dict[str, Style] = {}
     if "{" not in sheet:
         return found
-    sheet = _AT_RULE.sub("", _COMMENT.sub("", sheet[:LONGEST_SHEET]))
-    for selectors, body in _RULE.findall(sheet):
-        style = declarations(body)
-        for selector in selectors.split(",") if style else ():
-            if _SIMPLE.fullmatch(name := selector.strip()):
-                found[name] = found.get(name, {}) | style
+    for selectors, body in _top_rules(_COMMENT.sub("", sheet[:LONGEST_SHEET])):
+        simple = [name for selector in selectors.split(",") if _SIMPLE.fullmatch(name := selector.strip())]
+        style = declarations(body) if simple else {}
+        for name in simple if style else ():
+            found[name] = found.get(name, {}) | style
     return found
+
+
+def _top_rules(sheet: str) -> Iterator[tuple[str, str]]:
+    """Selectors and body of each rule that stands in no @-rule."""
+    depth = start = opened = 0
+    for mark in _MARK.finditer(sheet):
+        place, letter = mark.start(), mark.group()
+        if letter == "{":
+            depth, opened = depth + 1, opened if depth else place
+        elif letter == "}":
+            depth = max(0, depth - 1)
+        if letter == "}" and not depth:
+            selectors = sheet[start:opened].strip()
+            if not selectors.startswith("@") and start <= opened:
+                yield selectors, sheet[opened + 1 : place]
+        if not depth and letter != "{":
+            start = place + 1
 
 
 def unseen(style: Style) -> str:

@@ -27,7 +27,9 @@ BLOCKS = names(  # elements that begin and end a line
 TAGS = 40_000
 ATTRIBUTES = 250_000  # of a page, about; counted in long pages only
 
-_INSTRUCTION = re.compile(r"<\?[^>]*>")  # a comment to a browser; beautifulsoup4 would take the page for XML and warn
+_INSTRUCTION = re.compile(
+    r"<\?[^>]*(?:>|\Z)"
+)  # a comment to a browser; beautifulsoup4 would take the page for XML and warn
 _OPEN = re.compile(r"<[a-zA-Z!]")
 _INNER = re.compile(r"<[a-zA-Z][^>]*")
 _DOUBLE = re.compile(" {2,}")

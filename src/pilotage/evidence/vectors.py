@@ -57,17 +57,18 @@ class Vectors:
     def empty(cls) -> Vectors:
         return cls(np.empty(0, np.int64), np.empty((0, SIZE // 64), np.uint64), np.empty((0, SIZE), np.float32))
 
-    def nearest(self, vector: Floats, count: int) -> list[int]:
-        """Ids of the sentences nearest to the vector, best first; equal ones in order of their id."""
+    def nearest(self, vector: Floats, count: int, among: list[int] | None = None) -> list[int]:
+        """Ids of the sentences nearest to the vector, `among` these if given, best first; equal ones by their id."""
         if not len(self):
             return []
-        chosen = np.arange(len(self))
-        if len(self) > TWO_STAGES and hasattr(np, "bitwise_count"):
-            differing = np.bitwise_count(self.signs ^ signs_of(vector[None])).sum(axis=1, dtype=np.uint16)
-            chosen = np.sort(np.argpartition(differing, RESCORED)[:RESCORED])
+        chosen = np.arange(len(self)) if among is None else np.flatnonzero(np.isin(self.ids, among))
+        if len(chosen) > TWO_STAGES and hasattr(np, "bitwise_count"):
+            signs = self.signs if among is None else self.signs[chosen]
+            differing = np.bitwise_count(signs ^ signs_of(vector[None])).sum(axis=1, dtype=np.uint16)
+            chosen = chosen[np.sort(np.argpartition(differing, RESCORED)[:RESCORED])]
             cosines = self.rows[chosen] @ vector
         else:
-            cosines = self.rows @ vector
+            cosines = (self.rows if among is None else self.rows[chosen]) @ vector
         best = np.lexsort((self.ids[chosen], -cosines))[:count] if len(chosen) <= RESCORED else _top(cosines, count)
         return [int(number) for number in self.ids[chosen[best]]]
 

@@ -4,30 +4,31 @@ A call is judged by its arguments before it runs; a redirect of a page is judged
 reads can change the policy: the only names that are added during a run are hosts that search_web returned.
 
 Without a rule of its own, read_page reaches the hosts that you named: in the question, with --url, or under web.sites.
-What is not covered: what a tool of yours does inside, beyond the URLs and paths in its arguments.
+What is not covered: what a tool of yours does inside, beyond the URLs and paths in its arguments; a link that is made
+between the judgement and the call.
 """
 
 from __future__ import annotations
 
-import re
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from pilotage.guard.arguments import is_file, paths_in, texts_in, urls_in
+from pilotage.guard.hosts import ANY, covered, hosts_in, read_host
 from pilotage.settings import AGENTS, CONFIG, PolicySpec, ToolRule
+
+__all__ = ["KNOWLEDGE_TOOLS", "PAGES", "USER", "Denial", "Policy", "hosts_in", "lines"]
 
 USER = "user"  # who calls when the command line names a page
 PAGES = "read_page"
-ANY = "*"
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
-_ADDRESS_NAME = re.compile(r"(?:^|_)(?:url|uri|link|host|domain|website|endpoint|address)s?(?:_|$)", re.IGNORECASE)
-_PATH_NAME = re.compile(r"(?:^|_)(?:path|file|filename|folder|dir|directory)s?(?:_|$)", re.IGNORECASE)
-_PATH = re.compile(r"(?:[/~\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:)|(?:.*[/\\])?\.\.(?:[/\\]|$)", re.IGNORECASE)
-_HOST = re.compile(r"(?:https?://)?((?:[a-z0-9-]+\.)+[a-z]{2,})(?![\w-])", re.IGNORECASE)
+KNOWLEDGE_TOOLS = ("search_knowledge", "read_source")  # evidence.knowledge is their folder unless a rule narrows it
+CLOSED_TOOLS = (*KNOWLEDGE_TOOLS, "query_db", "search_web", "run_python", "check_data")  # no address or path leads out
+SHOWN = 80  # characters of an address or a name in a sentence
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,14 @@ class Policy:
         self, spec: PolicySpec, root: Path, tools_of: Mapping[str, Sequence[str]], named: Iterable[str] = ()
     ) -> None:
         self.spec, self.root, self.tools_of = spec, root, tools_of
-        self._named = {_bare(host) for host in (*named, *spec.allow_private_hosts)}
+        self._named = frozenset((*named, *spec.allow_private_hosts))
         self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def name_hosts(self, hosts: Iterable[str]) -> None:
         """Hosts that read_page may reach from now on."""
-        self._named.update(_bare(host) for host in hosts)
+        with self._lock:
+            self._named = self._named.union(hosts)
 
     def denies(self, agent: str, tool: str, arguments: Mapping[str, Any]) -> Denial | None:
         """Why this call must not run, or None: then it is counted."""
@@ -71,7 +73,7 @@ class Policy:
         return self.spec.tools.get(tool, ToolRule())
 
     def _agent(self, agent: str, tool: str) -> Denial | None:
-        if agent == USER:
+        if agent == USER and USER not in self.tools_of:  # an agent of that name is an agent
             return None
         allowed = self.spec.agents.get(agent)
         if allowed is None and self.spec.strict:
@@ -86,69 +88,73 @@ class Policy:
         with self._lock:
             most = self.rule(tool).calls
             if most is not None and self._calls[tool] >= most:
-                return Denial(f"{tool} has had {most} of {most} calls", f"policy.tools.{tool}.calls")
+                return Denial(f"{tool} has had its {most} calls", f"policy.tools.{tool}.calls")
             self._calls[tool] += 1
         return None
 
     def _urls(self, tool: str, arguments: Mapping[str, Any]) -> Denial | None:
         if self._domains(tool) is None and tool != PAGES:
             return None
-        for name, value in _strings(arguments):
-            urls = [value] if _ADDRESS_NAME.search(name) else _URL.findall(value)
-            for url in urls:
-                if denial := self._host(tool, url):
-                    return denial
-        return None
+        in_folders = self.rule(tool).folders is not None  # then a file: address is judged as a path
+        urls = (url for name, text in texts_in(arguments) for url in urls_in(name, text))
+        denials = (self._host(tool, url) for url in urls if not (in_folders and is_file(url)))
+        return next(filter(None, denials), None)
 
     def _domains(self, tool: str) -> Sequence[str] | None:
         """The domains of a tool; None: as many as it likes, or for read_page those that were named."""
         domains = self.rule(tool).domains
-        return () if domains is None and self.spec.strict else domains
+        return () if domains is None and self.spec.strict and tool not in CLOSED_TOOLS else domains
 
     def _host(self, tool: str, url: str) -> Denial | None:
-        host, port = _host_of(url)
-        domains = self._domains(tool)
-        if domains is None:
-            if tool != PAGES or _covered(host, port, self._named):
-                return None
-            return Denial(
-                f"{host or url} is no host that you named in the question, with --url or under web.sites",
-                f"no policy.tools.{PAGES}.domains",
-            )
-        if ANY in domains or _covered(host, port, domains):
+        host, domains = read_host(url), self._domains(tool)
+        named = domains is None and tool == PAGES
+        if domains is None and not named:
             return None
-        return Denial(f"{host or url} is not among the domains of {tool}", f"policy.tools.{tool}.domains")
+        if host and (ANY in (domains or ()) or covered(host, self._named if domains is None else domains)):
+            return None
+        rule = f"no policy.tools.{PAGES}.domains" if named else f"policy.tools.{tool}.domains"
+        if host is None:
+            return Denial(f"{_shown(url)} is an address without a clear host", rule)
+        if named:
+            return Denial(f"{host.name} is no host that you named in the question, with --url or under web.sites", rule)
+        return Denial(f"{host.name} is not among the domains of {tool}", rule)
 
     def _paths(self, tool: str, arguments: Mapping[str, Any]) -> Denial | None:
-        if self.rule(tool).folders is None and not self.spec.strict:
+        """KNOWLEDGE_TOOLS take no paths: they ask `within` for each document."""
+        if tool in KNOWLEDGE_TOOLS or self._folders(tool) is None:
             return None
-        for name, value in _strings(arguments):
-            if (_PATH_NAME.search(name) or _PATH.match(value)) and not _URL.match(value):
-                path = Path(value.removeprefix("file://").removeprefix("file:")).expanduser()
-                if denial := self._path(tool, self.root / path):
-                    return denial
+        for name, text in texts_in(arguments):
+            for path, is_path in paths_in(name, text):
+                for place in self._places(path):
+                    if (is_path or _may_be(path, place)) and (denial := self._path(tool, place)):
+                        return denial
         return None
 
-    def _path(self, tool: str, path: Path) -> Denial | None:
+    def _folders(self, tool: str) -> Sequence[str] | None:
+        """The folders of a tool; None: it is not judged by paths."""
         folders = self.rule(tool).folders
-        if folders is None and (not self.spec.strict or tool in KNOWLEDGE_TOOLS):
+        return () if folders is None and self.spec.strict and tool not in CLOSED_TOOLS else folders
+
+    def _places(self, path: str) -> Iterator[Path]:
+        """Where a path may lead: from the project's folder, and from the present one where its parent is there."""
+        here = Path.cwd()
+        for form in dict.fromkeys((path, path.replace("\\", "/"))):
+            place = os.path.expanduser(form)
+            yield self.root / place
+            if here != self.root and not os.path.isabs(place) and os.path.isdir((here / place).parent):
+                yield here / place
+
+    def _path(self, tool: str, path: Path) -> Denial | None:
+        folders = self._folders(tool)
+        if folders is None:
             return None
-        inside = path.resolve()
-        if any(inside.is_relative_to((self.root / folder).resolve()) for folder in folders or ()):
-            return None
-        return Denial(f"{path.name} is in no folder of {tool}", f"policy.tools.{tool}.folders")
-
-
-KNOWLEDGE_TOOLS = ("search_knowledge", "read_source")  # evidence.knowledge is their folder unless a rule narrows it
-
-
-def hosts_in(text: str) -> list[str]:
-    """The hosts that a text names: `https://docs.python.org/3/` and `docs.python.org` alike.
-
-    >>> hosts_in("What does https://docs.python.org/3/ say, and example.org?")
-    ['docs.python.org', 'example.org']
-    """
-    return list(dict.fromkeys([_host_of(url)[0] for url in _URL.findall(text)] + _HOST.findall(text)))
+        try:
+            inside = path.resolve()
+            if any(inside.is_relative_to((self.root / folder).resolve()) for folder in folders):
+                return None
+        except (OSError, RuntimeError, ValueError):  # a loop of links, a zero byte: no place at all
+            pass
+        return Denial(f"{_shown(path.name or str(path))} is in no folder of {tool}", f"policy.tools.{tool}.folders")
 
 
 def lines(spec: PolicySpec) -> list[str]:
@@ -160,42 +166,28 @@ def lines(spec: PolicySpec) -> list[str]:
         found.append(f"{tool}: " + (", ".join(f"{name} {value}" for name, value in values.items()) or "no limit"))
     if spec.allow_private_hosts:
         found.append(f"private hosts: {', '.join(spec.allow_private_hosts)}")
-    return found + [f"see policy in {CONFIG}"]
+    return [*found, f"see policy in {CONFIG}"]
 
 
-def _covered(host: str, port: int | None, names: Iterable[str]) -> bool:
-    """Whether a host is one of the names or below one; a name with a port covers that port alone."""
-    for name in names:
-        wanted, _, wanted_port = name.lower().removeprefix("*.").partition(":")
-        wanted = _bare(wanted)
-        if wanted_port and str(port) != wanted_port:
-            continue
-        if wanted and (host == wanted or host.endswith(f".{wanted}")):
-            return True
-    return False
-
-
-def _bare(host: str) -> str:
-    return host.lower().rstrip(".").removeprefix("www.")
-
-
-def _host_of(url: str) -> tuple[str, int | None]:
-    """Host without www. and port; ("", None) when there is none."""
+def _may_be(text: str, place: Path) -> bool:
+    """Whether a text that could be words ("TCP/IP") is a path: its first folder, or the file itself, is there."""
     try:
-        parts = urlsplit(url if "://" in url else f"//{url}")
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-        return _bare(parts.hostname or ""), port
-    except ValueError:
-        return "", None
+        if os.path.isabs(text):
+            return os.path.lexists(Path(*Path(text).parts[:2]))
+        parts = Path(text.replace("\\", "/")).parts
+        return place.is_file() if len(parts) < 2 else os.path.lexists(_first(place, len(parts)))
+    except (OSError, ValueError):
+        return "\0" in text
 
 
-def _strings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every string in the arguments with the name that it stands under."""
-    if isinstance(value, str):
-        yield name, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _strings(item, str(key))
-    elif isinstance(value, list | tuple | set):
-        for item in value:
-            yield from _strings(item, name)
+def _first(place: Path, count: int) -> Path:
+    """`root/a` of `root/a/b/c` with three parts of its own."""
+    return Path(*place.parts[: len(place.parts) - count + 1])
+
+
+def _shown(text: str) -> str:
+    """A stretch of an agent's or a page's text for a sentence: printable, short, without a password."""
+    scheme, mark, rest = text.partition("://")
+    text = f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else text.rpartition("@")[2]
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

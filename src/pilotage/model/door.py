@@ -209,8 +209,15 @@ def wanted_tools(answer: str, *, in_words: bool = False) -> list[str]:
         calls = json.loads(answer) if answer.startswith("[") else []
     except ValueError:
         calls = []
-    native = [call.get("function", call).get("name") for call in calls if isinstance(call, dict)]
-    return [name for name in native if isinstance(name, str)]
+    return [name for call in calls if (name := _called(call))]
+
+
+def _called(call: Any) -> str:
+    """The name in one native call of any provider; "" for an object of a list that is no call."""
+    inner = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(inner, dict) or not {"arguments", "input", "args"} & inner.keys():
+        return ""
+    return inner["name"] if isinstance(inner.get("name"), str) else ""
 
 
 def _plain_name(name: str) -> str:

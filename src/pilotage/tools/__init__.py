@@ -40,8 +40,13 @@ def tool(function: Any = None, *, timeout: float | None = None, isolate: bool = 
     """
 
     def mark(function: Any) -> Any:
-        if not function.__doc__:
+        if not (function.__doc__ or "").strip():
             raise ConfigError(f"The tool {function.__name__} has no docstring", hint="say in one line what it does")
+        if timeout is not None and not timeout > 0:
+            raise ConfigError(
+                f"The tool {function.__name__} has a timeout of {timeout} s against more than 0",
+                hint="leave it out for limits.tool_seconds",
+            )
         setattr(function, MARK, Marked(timeout, isolate))
         return function
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from pilotage import names
+from pilotage.checks.data import load_schema
 from pilotage.errors import ConfigError, nearest
 from pilotage.settings import AGENTS, CONFIG, TASKS, Settings
 from pilotage.tools import MARK
@@ -51,7 +53,9 @@ def check_tools(settings: Settings, known: Mapping[str, Any]) -> None:
                     hint=nearest(wanted, tools),
                 )
     _check_needs(settings)
+    _check_schemas(settings)
     _check_policy(settings, tools)
+    _check_isolation(settings, known)
     for name, service in services.items():
         if name in NAMES or name in known:
             raise ConfigError(f"services.{name}: a tool of that name exists", hint=f"rename it in {CONFIG}")
@@ -85,7 +89,7 @@ def build(names: list[str], agent: str, built_in: BuiltIn, known: Mapping[str, A
         if hasattr(candidate, "args_schema"):
             built.append(_guard_object(candidate, agent, guard))
         else:
-            built.append(crewai_tool(name)(guard.around(name, candidate, agent)))
+            built.append(crewai_tool(name)(_described(guard.around(name, candidate, agent))))
     return built
 
 
@@ -100,9 +104,26 @@ def _check_needs(settings: Settings) -> None:
                 raise ConfigError(
                     problem, hint=f"give {task.agent} the tool {needed[0]} in {AGENTS}, or drop the check"
                 )
-        if "data" in task.checks and not task.data:
+
+
+def _check_schemas(settings: Settings) -> None:
+    """A schema that is missing or broken would be found out when the model has been paid for."""
+    for name, task in settings.tasks.items():
+        marks = read_yaml(settings.root / TASKS, TASKS)[1]
+        if task.data:
+            load_schema(task.data, settings.root, marks.at(TASKS, name, "data"))
+        elif "data" in task.checks:
             raise ConfigError(
-                f'{at}: task "{name}" checks data, but names no schema', hint=f"add data: to {name} in {TASKS}"
+                f'{marks.at(TASKS, name, "checks")}: task "{name}" checks data, but names no schema',
+                hint=f"add data: to {name} in {TASKS}",
+            )
+    with_schema = {task.agent for task in settings.tasks.values() if task.data}
+    for name, agent in settings.agents.items():
+        if "check_data" in agent.tools and name not in with_schema:
+            at = read_yaml(settings.root / AGENTS, AGENTS)[1].at(AGENTS, name, "tools")
+            raise ConfigError(
+                f'{at}: agent "{name}" has check_data, but no task of it names a schema',
+                hint=f"add data: to a task of {name} in {TASKS}",
             )
 
 
@@ -116,6 +137,22 @@ def _check_policy(settings: Settings, tools: list[str]) -> None:
     ):
         if found not in known:
             raise ConfigError(f'{key}: there is no "{found}" ({CONFIG})', hint=nearest(found, known))
+
+
+def _check_isolation(settings: Settings, known: Mapping[str, Any]) -> None:
+    """Only what stands in the user's module can be found there by another process."""
+    for name, rule in settings.engine.policy.tools.items():
+        if rule.isolate and name not in known:
+            raise ConfigError(
+                f"policy.tools.{name}.isolate: only tools of your own run in a process of their own",
+                hint=f"remove isolate from policy.tools.{name} in {CONFIG}",
+            )
+
+
+def _described(call: Any) -> Any:
+    """With its docstring as people wrote it, without the spaces before its lines: the model reads it in every call."""
+    call.__doc__ = inspect.cleandoc(call.__doc__ or "")
+    return call
 
 
 def _guard_object(candidate: Any, agent: str, guard: Guard) -> Any:

@@ -11,11 +11,13 @@ from typing import Any
 
 from pilotage.checks.data import Schema, check_text
 from pilotage.errors import ToolError
-from pilotage.guard.policy import PAGES, hosts_in
+from pilotage.guard.hosts import hosts_in, read_host
+from pilotage.guard.policy import PAGES
 from pilotage.sandbox import CodeRun, run_code
 from pilotage.settings import Settings
 from pilotage.tools.database import Databases
 from pilotage.tools.desk import Desk
+from pilotage.tools.environment import fill
 from pilotage.tools.service import service_tool
 from pilotage.tools.websearch import web_search
 
@@ -63,9 +65,17 @@ class BuiltIn:
 
     def _service(self, name: str) -> Tool:
         spec = self.settings.engine.services[name]
-        ask = service_tool(
-            name, spec, self.desk.fetcher, lambda url: self.desk.policy.denies_url(name, url), os.environ
-        )
+        own, policy = read_host(fill(spec.url, os.environ)), self.desk.policy
+
+        def allow(url: str) -> str:
+            """Its own host stands in the settings; where else a redirect may lead, a rule must say."""
+            if own is not None and read_host(url) == own:
+                return ""
+            if policy.rule(name).domains is None:
+                return f"it is another host than that of {name} (no policy.tools.{name}.domains)"
+            return policy.denies_url(name, url)
+
+        ask = service_tool(name, spec, self.desk.fetcher, allow, os.environ)
 
         @functools.wraps(ask)
         def service(*args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -7,12 +7,15 @@ agent quotes is checked against the sources that stand here, whatever it says th
 from __future__ import annotations
 
 import hashlib
+import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pilotage.evidence.knowledge import Knowledge
+from pilotage.errors import ToolError
+from pilotage.evidence.knowledge import Hit, Knowledge
 from pilotage.evidence.pages import Pages
 from pilotage.evidence.passages import Passage
 from pilotage.guard.policy import PAGES, Policy
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
     from pilotage.evidence.page import Page
     from pilotage.web.fetch import Fetcher
 
+SHARE = 0.6  # of limits.result_chars: what the passages of a page may take
+ASIDE = 0.15  # what its links may take; the rest is for its names and fields
 MOST_LINKS = 30
-SHARE = 0.6  # of limits.result_chars: what one page may take; the rest is for names, links and fields
+LONGEST_FIELD = 500  # characters
 
 
 @dataclass
@@ -42,26 +47,27 @@ class Desk:
 
     def __post_init__(self) -> None:
         self._pages: Pages | None = None
+        self._lock, self._closed = threading.Lock(), False
 
     def search_knowledge(self, query: str) -> dict[str, Any]:
         """Search the documents. Returns passages: source id, best quote, score from 0 to 1, text."""
-        found = self.knowledge.search(query, self.spec.evidence.passages, pages=self._pages, allowed=self._may_see)
+        allowed = self._may_find if self.policy.rule("search_knowledge").folders is not None else None
+        found = self.knowledge.search(query, self.spec.evidence.passages, pages=self._pages, allowed=allowed)
         self.searches += 1
-        passages = []
-        for hit in found.hits:
+        entries = [_as_hit(hit) for hit in found.hits]
+        shown = _fitting(entries, self._room(1 - ASIDE)) or entries[:1]
+        for hit in found.hits[: len(shown)]:
             self._read(hit.passage)
-            passages.append(
-                {"source": hit.passage.source, "where": hit.passage.where, "score": round(hit.score, 3),
-                 "quote": hit.quote, "text": hit.passage.text}
-            )  # fmt: skip
-        return {"passages": passages} | ({"notes": found.notes} if found.notes else {})
+        left_out = len(entries) - len(shown)
+        notes = [*found.notes, *([f"{left_out} more do not fit (limits.result_chars)"] if left_out else [])]
+        return {"passages": shown} | ({"notes": notes} if notes else {})
 
     def read_source(self, source: str) -> dict[str, Any]:
         """Open one source by its id, such as caps.md#3f9a2c, and return its text as it stands there."""
         passage = self.knowledge.passage(source) or (self._pages.passage(source) if self._pages else None)
-        if passage is None or not (self._may_see(passage.path) or source in self.sources):
-            if source in self.sources:
-                return {"source": source, "where": self.where[source], "text": self.sources[source]}
+        if passage is None and source in self.sources:
+            return {"source": source, "where": self.where[source], "text": self.sources[source]}
+        if passage is None or not self._may_open(passage.path):
             return {"source": source, "error": "there is no such source"}
         self._read(passage)
         return {"source": source, "where": passage.where, "title": passage.title, "text": passage.text}
@@ -75,23 +81,12 @@ class Desk:
 
         page = fetch_page(url, self.fetcher, self.spec.web, lambda hop: self.policy.denies_url(PAGES, hop))
         self.suspect(PAGES, page.url, [text.partition(": ")[2] for text in page.hidden])  # without its kind
-        if self._pages is None:
-            self._pages = Pages.beside(self.knowledge)
-        passages = self._pages.add(page)
-        shown = self._fitting(page, passages, looking_for or self.question)
+        pages = self._open_pages()
+        passages = pages.add(page)
+        shown = self._best(pages, page.url, passages, looking_for or self.question)
         for passage in shown:
             self._read(passage)
-        facts = {"url": page.url, "title": page.title, "author": page.author, "published": page.published}
-        left_out = len(passages) - len(shown)
-        return {
-            **{name: value for name, value in facts.items() if value},
-            **({"fields": page.fields} if page.fields else {}),
-            "sha256": page.sha256,
-            "read_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "passages": [{"source": p.source, "text": p.text} for p in shown],
-            **({"left_out": f"{left_out} passages: search_knowledge finds them"} if left_out else {}),
-            "links": [{"text": link.text, "url": link.url} for link in page.links[:MOST_LINKS]],
-        }
+        return self._told(page, passages, shown)
 
     def add(self, name: str, text: str, where: str) -> str:
         """Make a text a source that can be cited; returns its id."""
@@ -100,27 +95,91 @@ class Desk:
         return source
 
     def close(self) -> None:
-        if self._pages is not None:
-            self._pages.close()
+        with self._lock:
+            self._closed = True
+            if self._pages is not None:
+                self._pages.close()
 
-    def _fitting(self, page: Page, passages: list[Passage], wanted: str) -> list[Passage]:
+    def _open_pages(self) -> Pages:
+        """The pages of this run; a tool that was left behind when the run ended opens none."""
+        with self._lock:
+            if self._closed:
+                raise ToolError("the run has ended")
+            self._pages = self._pages or Pages.beside(self.knowledge)
+            return self._pages
+
+    def _best(self, pages: Pages, url: str, passages: list[Passage], wanted: str) -> list[Passage]:
         """All passages in order when they fit, else the best for what is wanted, in order."""
-        room = int(self.spec.limits.result_chars * SHARE)
-        if sum(len(p.text) for p in passages) <= room or self._pages is None:
+        room, sizes = self._room(SHARE), {p.source: _size(_as_passage(p)) for p in passages}
+        if sum(sizes.values()) <= room:
             return passages
-        found = self._pages.search(wanted, limit=50, allowed=lambda path: path == page.url)
-        best = list(dict.fromkeys([hit.passage.source for hit in found.hits] + [p.source for p in passages]))
-        sizes, kept = {p.source: len(p.text) for p in passages}, set()
-        for source in best:
-            if (room := room - sizes[source]) < 0:
-                break
-            kept.add(source)
+        found = pages.search(wanted, limit=50, allowed=lambda path: path == url)
+        ranked = list(dict.fromkeys([hit.passage.source for hit in found.hits] + [p.source for p in passages]))
+        kept = set(ranked[:1])
+        room -= sizes[ranked[0]]
+        for source in ranked[1:]:
+            if sizes[source] <= room:
+                room -= sizes[source]
+                kept.add(source)
         return [p for p in passages if p.source in kept]
 
-    def _may_see(self, path: str) -> bool:
+    def _told(self, page: Page, passages: list[Passage], shown: list[Passage]) -> dict[str, Any]:
+        """What the agent gets of a page."""
+        facts = {"url": page.url, "title": page.title, "author": page.author, "published": page.published}
+        fields = {name: _short(value) for name, value in page.fields.items()}
+        left_out = len(passages) - len(shown)
+        links = [{"text": link.text, "url": link.url} for link in page.links[:MOST_LINKS]]
+        return {
+            **{name: value for name, value in facts.items() if value},
+            **({"fields": fields} if fields else {}),
+            "sha256": page.sha256,
+            "read_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "passages": [_as_passage(passage) for passage in shown],
+            **({"left_out": f"{left_out} passages: search_knowledge or looking_for finds them"} if left_out else {}),
+            "links": _fitting(links, self._room(ASIDE)),
+        }
+
+    def _room(self, share: float) -> int:
+        return int(self.spec.limits.result_chars * share)
+
+    def _may_find(self, path: str) -> bool:
         return "://" in path or self.policy.within("search_knowledge", self.knowledge.folder / path)
+
+    def _may_open(self, path: str) -> bool:
+        """What search_knowledge may not find is not opened either; a rule of read_source's own narrows it further."""
+        is_page = "://" in path
+        return is_page or (self._may_find(path) and self.policy.within("read_source", self.knowledge.folder / path))
 
     def _read(self, passage: Passage) -> None:
         self.sources[passage.source] = passage.text
-        place = [passage.title, passage.heading] if "://" in passage.path else [passage.where]
-        self.where[passage.source] = ", ".join(filter(None, [passage.path, *place]))
+        is_page = "://" in passage.path  # its address stands in the source id
+        place = [passage.title or passage.path, passage.heading] if is_page else [passage.path, passage.where]
+        self.where[passage.source] = ", ".join(dict.fromkeys(filter(None, place)))
+
+
+def _as_hit(hit: Hit) -> dict[str, Any]:
+    passage = hit.passage
+    return {
+        "source": passage.source, "where": passage.where, "score": round(hit.score, 3), "quote": hit.quote,
+        "text": passage.text,
+    }  # fmt: skip
+
+
+def _as_passage(passage: Passage) -> dict[str, Any]:
+    return {"source": passage.source, "text": passage.text}
+
+
+def _fitting(entries: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+    """The first entries that together need no more than `room` characters of JSON."""
+    for number, entry in enumerate(entries):
+        if (room := room - _size(entry)) < 0:
+            return entries[:number]
+    return entries
+
+
+def _size(entry: dict[str, Any]) -> int:
+    return len(json.dumps(entry, ensure_ascii=False)) + 2  # and the comma behind it
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_FIELD else f"{text[: LONGEST_FIELD - 1]}…"

@@ -7,23 +7,31 @@ What a tool raises reaches the agent as one sentence and the journal in full; a 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
+import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from pilotage.errors import LimitExceeded
+from pilotage.errors import LimitExceeded, PilotageError, ToolError
 from pilotage.guard.fence import clean, fence, suspects
 from pilotage.guard.limits import Meter, RunEnded
 from pilotage.guard.policy import Denial, Policy
 from pilotage.record.journal import Journal
 from pilotage.tools import marked
-from pilotage.tools.isolate import Failed, run_isolated
+from pilotage.tools.child import find
+from pilotage.tools.isolate import STARTS, Failed, run_isolated
+from pilotage.tools.plain import plain
 
 SENTENCE = 300  # characters of an error that reach the agent; the journal has it whole
+DETAIL = 20_000  # characters of a traceback that the journal keeps, from its end
+NOTED = 20  # stretches of one result that are journalled as suspicious
+GRACE = 1.0  # seconds for killing a process before its thread is left behind
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class Guard:
     number: str
     module: str | None = None  # of the user's tools, for those in a process of their own
     _noted: set[tuple[str, str]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def around(self, name: str, function: Callable[..., Any], agent: str) -> Callable[..., str]:
         """`function` as an agent may call it: always returns text."""
@@ -58,27 +67,25 @@ class Guard:
         sentence = f"{name} was denied: {denial.reason} ({denial.rule})"
         content = {"arguments": arguments, "result": sentence}
         self.journal.append(
-            "tool_call",
-            content,
-            agent=agent,
-            task=self.meter.task_of(agent),
-            tool=name,
-            denied=denial.rule,
-            failed=True,
-        )
+            "tool_call", content,
+            agent=agent, task=self.meter.task_of(agent), tool=name, denied=denial.rule, failed=True,
+        )  # fmt: skip
         return sentence
 
     def note(self, tool: str, source: str, texts: list[str], *, hidden: bool = False) -> None:
-        """Journal what reads like orders to a model, each stretch once in a run."""
-        for excerpt in dict.fromkeys(excerpt for text in texts for excerpt in suspects(text)):
-            if (source, excerpt) not in self._noted:
-                self._noted.add((source, excerpt))
-                self.journal.append("suspicious", {"excerpt": excerpt}, tool=tool, source=source, hidden=hidden or None)
+        """Journal what reads like orders to a model, each stretch of a source once in a run, NOTED at a time."""
+        excerpts = list(dict.fromkeys(excerpt for text in texts for excerpt in suspects(text)))
+        with self._lock:
+            new = [excerpt for excerpt in excerpts if (source, excerpt) not in self._noted][:NOTED]
+            self._noted.update((source, excerpt) for excerpt in new)
+        for excerpt in new:
+            self.journal.append("suspicious", {"excerpt": excerpt}, tool=tool, source=source, hidden=hidden or None)
 
     def _run(self, name: str, function: Callable[..., Any], agent: str, arguments: dict[str, Any]) -> tuple[str, bool]:
-        started, failure = time.monotonic(), None
+        started = time.monotonic()
+        failure: Exception | None = None
         try:
-            result = self._shown(name, self._within(name, function, agent, arguments))
+            result = self._shown(name, self._result(name, function, agent, arguments))
         except (RunEnded, LimitExceeded) as error:
             result, failure = f"{name} was stopped: {error}", error
         except Exception as error:
@@ -91,31 +98,58 @@ class Guard:
         )  # fmt: skip
         return (result, False) if failure else (fence(result, name, self.number), True)
 
-    def _within(self, name: str, function: Callable[..., Any], agent: str, arguments: dict[str, Any]) -> Any:
-        rule, mark = self.policy.rule(name), marked(function)
-        cap, key = (
-            rule.seconds or mark.timeout,
-            f"policy.tools.{name}.seconds" if rule.seconds else f"timeout of {name}",
-        )
-        seconds, key = (cap, key) if cap else (self.meter.limits.tool_seconds, "limits.tool_seconds")
-        isolate = mark.isolate if rule.isolate is None else rule.isolate
-        if not isolate or self.module is None:
-            return self.meter.within(agent, seconds, key, lambda: function(**arguments))
-        module, at_end = self.module, self.meter.at_end
-        return self.meter.within(
-            agent, seconds + 1, key, lambda: run_isolated(module, name, arguments, seconds, at_end)
-        )
+    def _result(self, name: str, function: Callable[..., Any], agent: str, arguments: dict[str, Any]) -> Any:
+        """What the tool returned, as JSON knows it, before its time is over."""
+        seconds, key = self._cap(name, function)
+        wanted = self.policy.rule(name).isolate
+        if not (marked(function).isolate if wanted is None else wanted):
+            return self.meter.within(agent, seconds, key, lambda: plain(_called(function, arguments)))
+        module = self._module_of(name)
+
+        def isolated() -> Any:
+            try:
+                return run_isolated(module, name, arguments, seconds, self.meter.at_end)
+            except TimeoutError as error:
+                raise TimeoutError(f"{error} ({key})") from None
+
+        return self.meter.within(agent, STARTS + seconds + GRACE, key, isolated)
+
+    def _cap(self, name: str, function: Callable[..., Any]) -> tuple[float, str]:
+        """The seconds of one call and what says so: the policy, else the tool itself, else the limits."""
+        if ruled := self.policy.rule(name).seconds:
+            return ruled, f"policy.tools.{name}.seconds"
+        if own := marked(function).timeout:
+            return own, f"timeout of {name}"
+        return self.meter.limits.tool_seconds, "limits.tool_seconds"
+
+    def _module_of(self, name: str) -> str:
+        """The user's module, where a process of its own finds the tool; the built-in tools share what this one has."""
+        try:
+            find(self.module or "", name)
+        except (LookupError, ValueError):
+            problem = f"{name} is no tool of your own module and cannot have a process of its own"
+            raise ToolError(f"{problem} (policy.tools.{name}.isolate)") from None
+        return self.module or ""
 
     def _shown(self, name: str, value: Any) -> str:
-        """The result as text: cleaned, cut, what looks suspicious noted."""
-        value = _clean(value)
+        """The result as text: cleaned, cut, what looks suspicious in it noted."""
+        value, most = _clean(value), self.meter.limits.result_chars
         source = str(value.get("source") or value.get("url") or name) if isinstance(value, Mapping) else name
-        self.note(name, source, list(_texts(value)))
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        most = self.meter.limits.result_chars
+        self.note(name, source, list(_first(most, _texts(value))))
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if len(text) > most:
             text = f"{text[:most]}\n[cut: {len(text):,} characters against {most:,} (limits.result_chars)]"
         return text
+
+
+def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    try:
+        result = function(**arguments)
+        return asyncio.run(result) if inspect.iscoroutine(result) else result
+    except Exception:
+        raise
+    except BaseException as error:  # sys.exit() in a tool ends the call, not the crew
+        raise Failed(f"{type(error).__name__}: {error}", traceback.format_exc()) from None
 
 
 def _named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -125,28 +159,46 @@ def _named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 
 
 def _sentence(error: Exception) -> str:
-    text = clean(" ".join(str(error).split()))
-    return text[:SENTENCE] or type(error).__name__
+    """One line for the agent; the kind of error where the message alone may not say it ("KeyError: 'name'")."""
+    try:
+        text = clean(" ".join(str(error).split()))
+    except Exception:  # its own __str__ is broken
+        text = ""
+    told = isinstance(error, PilotageError | TimeoutError | Failed)
+    text = text if told else f"{type(error).__name__}: {text}"
+    return text.removesuffix(": ")[:SENTENCE] or type(error).__name__
 
 
 def _detail(error: Exception) -> str:
-    return error.detail or repr(error) if isinstance(error, Failed) else repr(error)
+    """The traceback, from the process of the tool when it had one."""
+    detail = error.detail if isinstance(error, Failed) else ""
+    return (detail or "".join(traceback.format_exception(error)))[-DETAIL:]
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, Mapping):
-        return {clean(str(key)): _clean(item) for key, item in value.items()}
-    return [_clean(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, dict):
+        return {clean(key): _clean(item) for key, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, list) else value
 
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
             yield from _texts(item)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
+
+
+def _first(most: int, texts: Iterator[str]) -> Iterator[str]:
+    """The texts as far as the agent gets to see them."""
+    for text in texts:
+        if most <= 0:
+            return
+        yield text[:most]
+        most -= len(text)

@@ -150,7 +150,7 @@ class _Connection(HTTPConnection):
     channel: Channel
 
     def connect(self) -> None:
-        self.sock = self.channel  # type: ignore[assignment]
+        self.sock = self.channel
 
 
 def _ask(channel: Channel, target: Target, request: Request, headers: dict[str, str]) -> requests.Response:
