@@ -29,7 +29,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 
 from pilotage.errors import ToolError
-from pilotage.evidence.page import read
+from pilotage.reading.page import read
 from pilotage.settings import WebSpec
 
 FLOOR = 0.92

@@ -123,7 +123,7 @@ def shown(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return capsys.readouterr().out
 
 
-LOCAL = {
+LOCAL: dict[str, tuple[dict[str, Any], str]] = {
     "search_knowledge": ({"query": "deadlines"}, "300 seconds"),
     "read_source": ({"source": "nowhere.md#1"}, "there is no such source"),
     "query_db": ({"sql": "select name, price from item"}, "tea"),

@@ -13,8 +13,7 @@ import pytest
 from pilotage.errors import ConfigError, StoreError
 from pilotage.evidence.choose import choose
 from pilotage.evidence.knowledge import Knowledge
-
-from .conftest import Opener
+from tests.support.knowledge import Opener
 
 
 def test_finds_and_quotes_verbatim(folder: Path, opened: Opener) -> None:

@@ -12,8 +12,8 @@ import pytest
 from pilotage.evidence.choose import choose
 from pilotage.evidence.knowledge import Hit, Knowledge
 from pilotage.evidence.pages import EMBEDDED, Pages
-from tests.evidence.conftest import Opener
-from tests.evidence.pages import page
+from tests.reading.pages import page
+from tests.support.knowledge import Opener
 
 TEA = "https://www.example.org/tea.html"
 TEA_TEXT = (
@@ -194,7 +194,7 @@ def test_pages_are_gone_with_the_run_and_leave_no_file(knowledge: Knowledge, tmp
 def test_a_page_without_a_passage_is_added_without_harm(pages: Pages, text: str) -> None:
     from dataclasses import replace
 
-    from pilotage.evidence.documents import Document
+    from pilotage.reading.documents import Document
 
     empty = replace(page(f"<p>{TEA_TEXT[0]}</p>", TEA), text=text, document=Document("", text, []))
     assert pages.add(empty) == []

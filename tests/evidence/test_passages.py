@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pilotage.evidence.passages import LENGTH, READERS, Cut, cut
-from pilotage.evidence.sentences import LONGEST, sentences
+from pilotage.evidence.sentences import sentences
+from pilotage.reading.documents import LONGEST
 
 MARKDOWN = """---
 draft: true

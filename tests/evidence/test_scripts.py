@@ -8,8 +8,7 @@ import pytest
 
 from pilotage.evidence.choose import choose
 from pilotage.evidence.terms import column, terms
-
-from .conftest import Opener
+from tests.support.knowledge import Opener
 
 # For each language: a document about a city, one about bread, a question on the first with a part of its answer, worded
 # with other endings or particles than the document, and a question that neither answers.

@@ -11,9 +11,9 @@ import docx
 import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
-from pilotage.evidence.docx import read_docx
 from pilotage.evidence.passages import READERS, Cut, cut
-from pilotage.evidence.xlsx import read_xlsx
+from pilotage.reading.docx import read_docx
+from pilotage.reading.xlsx import read_xlsx
 
 
 def cuts_of(path: Path) -> list[Cut]:

@@ -333,9 +333,11 @@ def test_killing_it_after_its_end_touches_nobody() -> None:
         kills[0]()
 
 
-def counts() -> tuple[int, int]:
-    """Threads and, where the system tells, open files of this process."""
-    return threading.active_count(), len(os.listdir("/proc/self/fd")) if Path("/proc").exists() else 0
+def counts() -> tuple[int, int, int]:
+    """Threads and, where the system tells, open files and children of this process."""
+    children = [file.read_text().split() for file in Path("/proc/self/task").glob("*/children")]
+    files = len(os.listdir("/proc/self/fd")) if Path("/proc").exists() else 0
+    return threading.active_count(), files, sum(map(len, children))
 
 
 def test_no_process_thread_or_open_file_is_left() -> None:

@@ -23,7 +23,7 @@ from pilotage.evidence.terms import is_foreign
 from pilotage.evidence.vectors import Vectors, signs_of
 
 if TYPE_CHECKING:
-    from pilotage.evidence.page import Page
+    from pilotage.reading.page import Page
 
 EMBEDDED = 600  # sentences of all pages of a run that get a vector: some 4 ms each
 SAMPLE = 5  # passages that tell the language of a page

@@ -13,8 +13,8 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 
-from pilotage.evidence.documents import READERS, Block, Document
 from pilotage.evidence.sentences import Span, sentences
+from pilotage.reading.documents import READERS, Block, Document
 
 __all__ = ["READERS", "Cut", "Passage", "cut"]
 

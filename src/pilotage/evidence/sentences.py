@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Literal
 
 import sentencex
 
-Kind = Literal["prose", "list", "table", "code"]
+from pilotage.reading.documents import LONGEST, Kind
+
 Span = tuple[int, int]  # start and stop within the text
 
-LONGEST = 400  # characters: two quotes have to fit into 450, see choose.py
 CODE_LINES = 300  # characters of neighbouring code lines that count as one unit
 
 _SCRIPTS = (  # first match wins; kana before Han, which Japanese shares with Chinese

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pilotage.errors import ConfigError
-from pilotage.evidence.documents import READERS
 from pilotage.evidence.index import Index
 from pilotage.evidence.passages import Cut, cut
 from pilotage.evidence.terms import column, plain
+from pilotage.reading.documents import READERS
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
 

@@ -66,7 +66,7 @@ def check_tools(settings: Settings, known: Mapping[str, Any]) -> None:
         )
     Databases(settings.engine.databases, settings.root).check()
     if settings.engine.web.sites or settings.engine.web.extractor == "trafilatura":
-        from pilotage.evidence.page import check_sites
+        from pilotage.reading.page import check_sites
 
         check_sites(settings.engine.web)
 

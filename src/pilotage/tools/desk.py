@@ -22,7 +22,7 @@ from pilotage.guard.policy import PAGES, Policy
 from pilotage.settings import EngineSpec
 
 if TYPE_CHECKING:
-    from pilotage.evidence.page import Page
+    from pilotage.reading.page import Page
     from pilotage.web.fetch import Fetcher
 
 SHARE = 0.6  # of limits.result_chars: what the passages of a page may take
@@ -77,7 +77,7 @@ class Desk:
 
         Of a long page, the passages are returned that fit what you are looking for (default: the question).
         """
-        from pilotage.evidence.page import fetch_page  # the parser is loaded with the first page
+        from pilotage.reading.page import fetch_page  # the parser is loaded with the first page
 
         page = fetch_page(url, self.fetcher, self.spec.web, lambda hop: self.policy.denies_url(PAGES, hop))
         self.suspect(PAGES, page.url, [text.partition(": ")[2] for text in page.hidden])  # without its kind

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from pilotage.errors import ConfigError
-from pilotage.evidence.page import Page, check_sites, fetch_page, read_file
 from pilotage.guard.fence import suspects
 from pilotage.guard.policy import PAGES, Policy, hosts_in
+from pilotage.reading.page import Page, check_sites, fetch_page, read_file
 from pilotage.settings import Settings
 from pilotage.web.fetch import Fetcher
 

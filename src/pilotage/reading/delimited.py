@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from pilotage.evidence.documents import Document, Draft, squeeze, stem_title
-from pilotage.evidence.tables import Row, add_rows
 from pilotage.guard.fence import clean
+from pilotage.reading.documents import Document, Draft, squeeze, stem_title
+from pilotage.reading.tables import Row, add_rows
 
 _SAMPLE = 20  # records that tell the delimiter
 _SHOWN = 65_536  # characters or bytes that are looked at

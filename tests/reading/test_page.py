@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from pilotage.errors import ConfigError, ToolError
-from pilotage.evidence.page import Link, check_sites, fetch_page, read_file
+from pilotage.reading.page import Link, check_sites, fetch_page, read_file
 from pilotage.settings import SiteSpec, WebSpec
-from tests.evidence.pages import PROSE, STORY, URL, page, story
+from tests.reading.pages import PROSE, STORY, URL, page, story
 from tests.support.web import Reply, redirect, web
 from tests.web.fetching import make
 
@@ -151,7 +151,7 @@ def test_a_selector_that_is_no_css_is_named(values: dict[str, object], key: str)
 
 
 def test_trafilatura_that_is_asked_for_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pilotage.evidence.extractor.installed", lambda: False)
+    monkeypatch.setattr("pilotage.reading.extractor.installed", lambda: False)
     with pytest.raises(ConfigError, match="not installed"):
         check_sites(WebSpec(extractor="trafilatura"))
     check_sites(WebSpec(extractor="auto"))
@@ -243,7 +243,7 @@ HOSTILE = {
 RUN = """
 import os, resource, sys, time
 from pilotage.errors import ToolError
-from pilotage.evidence.page import read
+from pilotage.reading.page import read
 from pilotage.settings import WebSpec
 
 def peak():

@@ -10,12 +10,11 @@ import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
-from pilotage.evidence import hidden
-from pilotage.evidence.documents import Block
-from pilotage.evidence.grid import is_data, rows
-from pilotage.evidence.sentences import Kind
-from pilotage.evidence.tree import BLOCKS, Tree, names, parse, squeeze
 from pilotage.guard.fence import clean
+from pilotage.reading import hidden
+from pilotage.reading.documents import Block, Kind
+from pilotage.reading.grid import is_data, rows
+from pilotage.reading.tree import BLOCKS, Tree, names, parse, squeeze
 
 FURNITURE = names("nav footer aside form button select textarea")
 LARGEST = 200_000  # tags of a document in the knowledge folder, which is the user's own

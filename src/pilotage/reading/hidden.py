@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pilotage.evidence.style import Colour, Style, colour, declarations, rules, unseen
-from pilotage.evidence.tree import Node, Tree, names, squeeze
 from pilotage.guard.fence import clean, suspects
+from pilotage.reading.style import Colour, Style, colour, declarations, rules, unseen
+from pilotage.reading.tree import Node, Tree, names, squeeze
 
 ENTRIES, LONGEST, WORDS = 50, 500, 3  # how much of what was dropped is kept
 

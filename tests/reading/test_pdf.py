@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pilotage.evidence import apart, pdf
-from pilotage.evidence.documents import Document
 from pilotage.evidence.passages import READERS, Cut, cut
-from pilotage.evidence.pdf import read_pdf
+from pilotage.reading import apart, pdf
+from pilotage.reading.documents import Document
+from pilotage.reading.pdf import read_pdf
+from tests.support.knowledge import Opener
 
 from ..support.pdf import LOCKED, Placed, paragraph, pdf_of_streams
 from ..support.pdf import pdf as made_pdf
-from .conftest import Opener
 
 KEEPERS = [
     "The keepers of the tower lived ashore on the island",

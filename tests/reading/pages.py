@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilotage.evidence.page import Page, read
+from pilotage.reading.page import Page, read
 from pilotage.settings import WebSpec
 
 URL = "https://www.example.org/news/lighthouse.html"

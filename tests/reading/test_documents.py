@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pilotage.evidence import tables
-from pilotage.evidence.delimited import delimiter_of
 from pilotage.evidence.index import Index
 from pilotage.evidence.passages import READERS, Cut, cut
 from pilotage.evidence.sync import add
-from pilotage.evidence.tables import Row, lines_of
+from pilotage.reading import tables
+from pilotage.reading.delimited import delimiter_of
+from pilotage.reading.tables import Row, lines_of
+from tests.support.knowledge import Opener
 
 from ..support.office import book_of, caps, cuts_of, places, prices, texts, word_of
-from .conftest import Opener
 
 CAPITALS = "Country,Capital,Population\nFrance,Paris,68000000\nPeru,Lima,34000000\nKenya,Nairobi,55000000\n"
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pilotage.evidence.charset import decode
+from pilotage.reading.charset import decode
 
 GERMAN = "Ein Leuchtturm zeigt Schiffen, wo die Küste gefährlich ist, und grüßt müde Seeleute."
 RUSSIAN = "Маяк показывает кораблям, где находится опасный берег, и светит всю ночь напролёт."

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from pilotage.evidence.html import Piece
-from pilotage.evidence.tree import BLOCKS, Node, Tree, names
+from pilotage.reading.html import Piece
+from pilotage.reading.tree import BLOCKS, Node, Tree, names
 
 SHARE = 0.35  # furniture that holds more of the page's prose than this is no furniture
 USUAL = 0.5  # a name that so much of the page's prose bears says nothing

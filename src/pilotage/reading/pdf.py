@@ -15,9 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from pilotage.evidence.documents import Document, Draft, given_title, squeeze, stem_title
-from pilotage.evidence.layout import BULLET, HYPHEN, Line, Paragraph, Print, body_size, paragraphs
-from pilotage.evidence.sentences import Kind
+from pilotage.reading.documents import Document, Draft, Kind, given_title, squeeze, stem_title
+from pilotage.reading.layout import BULLET, HYPHEN, Line, Paragraph, Print, body_size, paragraphs
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage

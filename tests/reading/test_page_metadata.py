@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from pilotage.evidence.metadata import as_author, iso_date
-from tests.evidence.pages import STORY, page
+from pilotage.reading.metadata import as_author, iso_date
+from tests.reading.pages import STORY, page
 
 
 def head(markup: str, body: str = "") -> tuple[str, str, str, str]:

@@ -15,9 +15,9 @@ from email.utils import parsedate
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
-from pilotage.evidence.html import Piece
-from pilotage.evidence.tree import Tree
 from pilotage.guard.fence import clean
+from pilotage.reading.html import Piece
+from pilotage.reading.tree import Tree
 
 LONGEST_TITLE, LONGEST_AUTHOR, LONGEST_TEXT, LONGEST_URL = 300, 100, 200, 2_000
 LINKS = 500

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from pilotage.evidence.documents import Draft
-from pilotage.evidence.sentences import LONGEST
+from pilotage.reading.documents import LONGEST, Draft
 
 ROWS = 50_000  # of a file
 TEXT = 20_000_000  # characters of a file, with the names of columns in every row

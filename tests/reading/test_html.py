@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pilotage.evidence.html import extract
-from pilotage.evidence.tree import squeeze
+from pilotage.reading.html import extract
+from pilotage.reading.tree import squeeze
 
 
 def lines(markup: str) -> list[str]:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pilotage.evidence import office
-from pilotage.evidence.documents import Document, Draft, given_title, squeeze, stem_title
-from pilotage.evidence.tables import Row, add_rows
+from pilotage.reading import office
+from pilotage.reading.documents import Document, Draft, given_title, squeeze, stem_title
+from pilotage.reading.tables import Row, add_rows
 
 CELL = 32_767  # characters, Excel's own limit
 COLUMNS = 1_000  # of a row

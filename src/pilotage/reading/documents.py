@@ -10,10 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from pilotage.evidence.sentences import Kind
 from pilotage.guard.fence import clean
 
+Kind = Literal["prose", "list", "table", "code"]
+
+LONGEST = 400  # characters of a stretch that is quoted as one: two have to fit into 450, see evidence/choose.py
 LONGEST_TITLE = 200  # characters
 
 _NO_TITLE = re.compile(
@@ -69,7 +72,7 @@ def read_plain(path: Path) -> Document:
 
 def read_markdown(path: Path) -> Document:
     """Markdown: see markdown.py."""
-    from pilotage.evidence.markdown import blocks_of
+    from pilotage.reading.markdown import blocks_of
 
     text = read_text(path)
     title, blocks = blocks_of(text)
@@ -78,7 +81,7 @@ def read_markdown(path: Path) -> Document:
 
 def read_html(path: Path) -> Document:
     """HTML: the readable text, a line for each block; needs beautifulsoup4 and lxml."""
-    from pilotage.evidence.html import extract
+    from pilotage.reading.html import extract
 
     title, text, blocks = extract(read_text(path))
     return Document(title or stem_title(path), text, blocks)
@@ -86,14 +89,14 @@ def read_html(path: Path) -> Document:
 
 def read_csv(path: Path) -> Document:
     """Comma-separated values and their like: see delimited.py."""
-    from pilotage.evidence.delimited import read
+    from pilotage.reading.delimited import read
 
     return read(path)
 
 
 def read_apart(path: Path) -> Document:
     """PDF and Office files: see apart.py."""
-    from pilotage.evidence.apart import read
+    from pilotage.reading.apart import read
 
     return read(path)
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from pilotage.evidence import apart, office, tables
-from pilotage.evidence.docx import read_docx
-from pilotage.evidence.xlsx import read_xlsx
+from pilotage.reading import apart, office, tables
+from pilotage.reading.docx import read_docx
+from pilotage.reading.xlsx import read_xlsx
+from tests.support.knowledge import Opener
 
 from ..support.office import book_of, caps, cuts_of, places, prices, rewrite, texts, word_of
-from .conftest import Opener
 
 # --- spreadsheets
 

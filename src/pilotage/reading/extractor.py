@@ -10,8 +10,8 @@ import logging
 from importlib import import_module
 from importlib.util import find_spec
 
-from pilotage.evidence.html import Piece, pieces
-from pilotage.evidence.tree import Tree, names, parse
+from pilotage.reading.html import Piece, pieces
+from pilotage.reading.tree import Tree, names, parse
 
 NODES = 20_000  # its time grows faster than the page
 LONGEST = 1_000_000  # characters; it takes a hundred times that in memory

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pilotage.evidence import office
-from pilotage.evidence.documents import Document, Draft, given_title, squeeze, stem_title
-from pilotage.evidence.tables import ROWS, TEXT, Row, lines_of
+from pilotage.reading import office
+from pilotage.reading.documents import Document, Draft, given_title, squeeze, stem_title
+from pilotage.reading.tables import ROWS, TEXT, Row, lines_of
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _ALTERNATE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"

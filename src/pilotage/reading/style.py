@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pilotage.evidence.tree import names
+from pilotage.reading.tree import names
 
 Style = dict[str, str]
 Colour = tuple[int, int, int]

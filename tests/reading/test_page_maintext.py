@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from tests.evidence.pages import PROSE, STORY, page, story
+from tests.reading.pages import PROSE, STORY, page, story
 
 bench = import_module("benchmarks.bench_pages")  # a script, which mypy knows by another name
 WORDS = "Words that are no part of the story stand here, many of them, in a whole sentence of their own. "

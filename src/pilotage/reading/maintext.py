@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pilotage.evidence.furniture import furniture, is_link
-from pilotage.evidence.html import Piece, pieces
-from pilotage.evidence.tree import Tree
+from pilotage.reading.furniture import furniture, is_link
+from pilotage.reading.html import Piece, pieces
+from pilotage.reading.tree import Tree
 
 FIXED = 5.0  # words that a piece must bring to count for its element rather than against it
 LINKED = 0.5  # how much a linked word counts against

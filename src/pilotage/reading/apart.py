@@ -16,13 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pilotage.evidence.documents import Block, Document
+from pilotage.reading.documents import Block, Document
 
 SECONDS = 60.0  # for one file
 MEMORY = 1_000_000_000  # bytes of address space
 
 _NEEDED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TEMP", "TMP", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
-_CHILD = "from pilotage.evidence.apart import answer; answer()"
+_CHILD = "from pilotage.reading.apart import answer; answer()"
 
 
 def read(path: Path, seconds: float | None = None, memory: int | None = None) -> Document:
@@ -66,15 +66,15 @@ def answer() -> None:
 
 def _reader(suffix: str) -> Callable[[Path], Document]:
     if suffix == ".pdf":
-        from pilotage.evidence.pdf import read_pdf
+        from pilotage.reading.pdf import read_pdf
 
         return read_pdf
     sys.modules["numpy"] = None  # type: ignore[assignment]  # openpyxl imports it when it is there: 0.3 seconds
     if suffix == ".docx":
-        from pilotage.evidence.docx import read_docx
+        from pilotage.reading.docx import read_docx
 
         return read_docx
-    from pilotage.evidence.xlsx import read_xlsx
+    from pilotage.reading.xlsx import read_xlsx
 
     return read_xlsx
 

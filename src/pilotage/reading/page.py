@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pilotage.errors import ConfigError, ToolError
-from pilotage.evidence import extractor, hidden, maintext
-from pilotage.evidence.charset import decode
-from pilotage.evidence.documents import Block, Document
-from pilotage.evidence.html import Piece, compose, pieces
-from pilotage.evidence.metadata import About, Link, about, as_author, iso_date, links
-from pilotage.evidence.tree import BLOCKS, Tree, parse
 from pilotage.guard.fence import clean
+from pilotage.reading import extractor, hidden, maintext
+from pilotage.reading.charset import decode
+from pilotage.reading.documents import Block, Document
+from pilotage.reading.html import Piece, compose, pieces
+from pilotage.reading.metadata import About, Link, about, as_author, iso_date, links
+from pilotage.reading.tree import BLOCKS, Tree, parse
 from pilotage.settings import SiteSpec, WebSpec
 
 if TYPE_CHECKING:

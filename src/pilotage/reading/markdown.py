@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 
-from pilotage.evidence.documents import Block
-from pilotage.evidence.sentences import Kind
+from pilotage.reading.documents import Block, Kind
 
 LEAD = 400  # characters of a paragraph that announces a list
 

@@ -6,7 +6,7 @@ Not covered: cells that span rows, headers of more than one row.
 
 from __future__ import annotations
 
-from pilotage.evidence.tree import Tree
+from pilotage.reading.tree import Tree
 
 LONGEST_CELL = 500  # characters: beyond it a cell is a part of the page rather than a datum
 _WIDEST = 50  # columns that one cell may span
