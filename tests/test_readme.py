@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from pilotage.settings import known_keys
+from pilotage.reading.page import check_sites
+from pilotage.settings import EngineSpec, known_keys
+from pilotage.tools.service import check_service
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -97,3 +100,11 @@ def test_every_key_stands_in_the_yaml_and_has_a_comment() -> None:
     text = (ROOT / "config/pilotage.yaml").read_text("utf-8")
     for key in known_keys():
         assert re.search(rf"^ *{key.split('.')[-1]}:.* # \w", text, re.MULTILINE), key
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+def test_every_setting_that_is_shown_is_one(block: str) -> None:
+    spec = EngineSpec.model_validate(yaml.safe_load(block))
+    for name, service in spec.services.items():
+        check_service(name, service, {"RATES_KEY": "a"})
+    check_sites(spec.web)
