@@ -33,7 +33,7 @@ def shout(text: str) -> str:
     "Say it louder."
     return text.upper()
 
-@tool(timeout=6, isolate=True)
+@tool(timeout=2, isolate=True)
 def block(seconds: float) -> str:
     "Block for some seconds."
     time.sleep(seconds)
@@ -203,5 +203,5 @@ def test_a_denied_call_is_a_sentence_for_the_agent_and_an_event_with_its_rule(
 def test_a_tool_that_blocks_is_killed_at_its_own_time(equipped: Path, scripted: Any) -> None:
     got, events = run_with(equipped, "block", {"seconds": 30}, scripted)
     (event,) = [e for e in events if e.facts.get("tool") == "block"]
-    assert got.startswith("block failed: killed after 6 s")
-    assert 6 <= event.facts["seconds"] < 9
+    assert got.startswith("block failed: killed after 2 s")
+    assert 2 <= event.facts["seconds"] < 20  # with the import of CrewAI in its process
