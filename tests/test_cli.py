@@ -412,6 +412,30 @@ def test_doctor_shows_each_value_with_its_origin_and_no_key(shell: Shell, monkey
     assert "a run can start" in shell("doctor").out
 
 
+def test_doctor_shows_databases_and_rules_without_their_secrets(shell: Shell, project: Path) -> None:
+    (project / "shop.sqlite").touch()
+    settings = [
+        "databases={shop: {url: 'sqlite:///shop.sqlite'}}", "policy.tools={read_page: {calls: 3}}",
+        "services={rates: {description: d, url: 'https://u.example.org/', headers: {X: 'Bearer abc12345678'}}}",
+        "policy.agents={verifier: []}",
+    ]  # fmt: skip
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    report = json.loads(shell("doctor", "--json", *arguments).out)
+    values = {row["key"]: row["value"] for row in report["settings"]}
+    assert values["policy.tools"] == {"read_page": {"calls": 3}}
+    assert report["tools"]["verifier"] == ["read_source (denied: policy.agents.verifier)"]
+    assert "abc12345678" not in shell.out
+    assert "a run can start" in shell("doctor", *arguments).out
+
+
+def test_a_fault_in_a_table_of_settings_is_named_with_its_line(shell: Shell, project: Path) -> None:
+    config = project / "config" / "pilotage.yaml"
+    text = config.read_text("utf-8").replace("  agents: {}", "  agents:\n    reseacher: [today]")
+    config.write_text(text, "utf-8")
+    line = text[: text.index("    reseacher")].count("\n") + 1
+    shell("run", QUESTION).refused(2, f'config/pilotage.yaml:{line}: policy.agents: there is no "reseacher"')
+
+
 def test_doctor_says_why_a_run_cannot_start(shell: Shell, project: Path) -> None:
     shutil.rmtree(project / "knowledge")
     shell("doctor", "--set", "model.name=openai/gpt-4o")

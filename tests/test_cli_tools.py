@@ -451,11 +451,35 @@ def test_a_page_after_one_that_cannot_be_read_is_not_read(shell: Shell, server: 
     assert "/tea" not in server.paths()
 
 
-@pytest.mark.parametrize("url", ["http://169.254.169.254/", "file:///etc/passwd", "nonsense", ""])
-def test_an_address_that_is_none_ends_the_run_as_failed(shell: Shell, url: str, project: Path) -> None:
-    shell("run", QUESTION, "--url", url)
+def test_an_address_that_must_not_be_read_ends_the_run_as_failed(shell: Shell, project: Path) -> None:
+    shell("run", QUESTION, "--url", "http://169.254.169.254/")
     assert (shell.code, "outcome: failed" in shell.out) == (4, True)
     assert not [e for e in events(project) if e.kind == "model_call"]
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "nonsense", "", "http://me:secret@example.org/"])
+def test_what_is_no_address_is_refused_before_anything_starts(shell: Shell, url: str, project: Path) -> None:
+    shell("run", QUESTION, "--url", url)
+    assert (shell.code, "error: --url " in shell.err) == (2, True)
+    assert "secret" not in shell.err
+    assert not (project / "runs").exists()
+
+
+def test_a_page_of_the_question_that_cannot_be_read_is_named_in_the_reason(shell: Shell, project: Path) -> None:
+    with web({}) as server:
+        allow = f'policy.allow_private_hosts=["{server.host}"]'
+        question = f"Which tea does {server.url('/gone')} praise?"
+        shell("run", question, "--set", allow, "--set", "web.robots=false", "--json")
+    assert "answered 404" in shell.err
+    assert (shell.code, json.loads(shell.out)["outcome"]) == (0, "unanswered")
+    assert "answered 404" in json.loads(shell.out)["reason"]
+
+
+def test_tests_that_hold_nothing_are_refused(shell: Shell, project: Path) -> None:
+    (project / "code.py").write_text("x = 1\n", "utf-8")
+    (project / "tests.py").write_text("\n", "utf-8")
+    shell("check-code", "code.py", "--tests", "tests.py").refused(2, "tests.py holds no tests")
+    shell("check-code", "-", "--tests", "-").refused(2, "- holds no tests")
 
 
 # --- how quickly

@@ -246,6 +246,8 @@ def check_code(
     from pilotage.tools.builtin import shown_run
 
     spec = _settings(set_).engine.code
+    if tests is not None and (str(file) == str(tests) == "-" or not _text(tests).strip()):
+        raise ConfigError(f"{tests} holds no tests", hint="write assert statements, or functions named test_…")
     seen = run_code(_text(file), _text(tests) if tests else "", spec=spec)
     if as_json:
         print(json.dumps(shown_run(seen), ensure_ascii=False))

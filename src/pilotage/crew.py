@@ -21,7 +21,7 @@ from pilotage.guard.limits import Meter, RunEnded
 from pilotage.model import factory
 from pilotage.model.door import Door, open_door
 from pilotage.model.reader import Reader
-from pilotage.record.journal import Journal
+from pilotage.record.journal import Event, Journal
 from pilotage.settings import CONFIG, TASKS, Settings, TaskSpec
 from pilotage.tools import build
 from pilotage.tools.builtin import BuiltIn
@@ -46,6 +46,8 @@ class Kit:
     journal: Journal
 
     def __post_init__(self) -> None:
+        self.troubles: list[str] = []  # what tool calls that failed or were denied told the agent
+        self.journal.listen(self._note_trouble)
         self._agents: dict[str, Agent] = {}
         self._tasks: dict[str, Task] = {}
         self._built_in = BuiltIn(self.settings, self.desk, self.databases, self._schema_of)
@@ -107,6 +109,10 @@ class Kit:
         return open_door(
             llm, Door(agent, name, self.meter, self.journal, free=free, text_tools=text_tools, tools=tools)
         )
+
+    def _note_trouble(self, event: Event) -> None:
+        if event.kind == "tool_call" and event.facts.get("failed"):
+            self.troubles.append(str(event.content.get("result")))
 
     def _schema_of(self, agent: str) -> Schema | None:
         """The schema of the task that the agent is at."""

@@ -8,10 +8,13 @@ import os
 import platform
 from typing import Any
 
+from pydantic import BaseModel
+
 from pilotage.errors import PilotageError
 from pilotage.guard import policy
 from pilotage.model import factory
-from pilotage.settings import Settings
+from pilotage.record.redact import Redactor
+from pilotage.settings import Settings, located
 from pilotage.tools import build
 from pilotage.tools.websearch import available
 
@@ -31,12 +34,13 @@ def examine(settings: Settings) -> dict[str, Any]:
     problems = []
     for check in (factory.check, lambda s: build.check_tools(s, build.user_tools(s))):
         try:
-            check(settings)
+            with located(settings):
+                check(settings)
         except PilotageError as error:
             problems.append({"error": str(error), "hint": error.hint})
     if not settings.knowledge.is_dir():
         problems.append({"error": f"no folder {settings.engine.evidence.knowledge}", "hint": "set evidence.knowledge"})
-    return {
+    report = {
         "ok": not problems,
         "problems": problems,
         "root": str(settings.root),
@@ -48,11 +52,14 @@ def examine(settings: Settings) -> dict[str, Any]:
         "caps": {
             n: {"max_iter": a.max_iter, "max_execution_time": a.max_execution_time} for n, a in settings.agents.items()
         },
-        "tools": {n: a.tools for n, a in settings.agents.items()},
+        "tools": _tools(settings),
+        "warnings": build.warnings(settings),
         "policy": policy.lines(settings.engine.policy),
         "parts": {name: _present(module) for name, module in PARTS.items()} | _further_parts(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }
+    clean: dict[str, Any] = Redactor(patterns=settings.engine.record.redact).tree(report)
+    return clean
 
 
 def lines(report: dict[str, Any]) -> str:
@@ -73,6 +80,7 @@ def lines(report: dict[str, Any]) -> str:
         f"  {name:<{width + 12}}  {'present' if there else 'absent'}" for name, there in report["parts"].items()
     ]
     out += ["", "versions     " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()), ""]
+    out += [f"warning: {warning}" for warning in report["warnings"]]
     for problem in report["problems"]:
         out += [f"error: {problem['error']}", f"hint: {problem['hint']}"]
     return "\n".join([*out, "a run can start" if report["ok"] else "a run cannot start"])
@@ -98,7 +106,23 @@ def _value(settings: Settings, key: str) -> Any:
     value: Any = settings.engine
     for part in key.split("."):
         value = getattr(value, part)
+    if isinstance(value, dict):  # of specs
+        return {
+            name: spec.model_dump(exclude_unset=True) if isinstance(spec, BaseModel) else spec
+            for name, spec in value.items()
+        }
     return value
+
+
+def _tools(settings: Settings) -> dict[str, list[str]]:
+    """The tools of each agent, with the rule where the policy denies one whatever its arguments are."""
+    has = {name: agent.tools for name, agent in settings.agents.items()}
+    rules = policy.Policy(settings.engine.policy, settings.root, has)
+    denials = {name: {tool: rules.denies(name, tool, {}) for tool in tools} for name, tools in has.items()}
+    return {
+        name: [f"{tool} (denied: {denial.rule})" if denial else tool for tool, denial in found.items()]
+        for name, found in denials.items()
+    }
 
 
 def _present(module: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotage import errors
-from pilotage.checks.results import Explanation
+from pilotage.checks.gate import Evidence
+from pilotage.checks.results import Explanation, Findings, Solution, Verdicts
 from pilotage.errors import PilotageError, StoreError
 from pilotage.guard.limits import Ended
 from pilotage.report import write_files
@@ -15,6 +16,7 @@ from pilotage.report import write_files
 if TYPE_CHECKING:
     from pilotage.crew import Kit
 
+LONGEST_REASON = 600  # characters
 UNANSWERED = "The documents do not answer this question."
 EXIT_CODES = {
     "accepted": errors.EXIT_OK,
@@ -46,19 +48,21 @@ class Result:
     parent: str | None = None
     folder: Path | None = None
     findings: list[dict[str, str]] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
+        """`results` is there when a task made something else than evidence: code, rows, an object of your own."""
         names = (
             "run", "question", "outcome", "reason", "answer", "citations", "unsupported",
             "seconds", "tokens", "usd", "parent", "seal",
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | ({"results": self.results} if self.results else {})
 
 
 def conclude(kit: Kit, error: BaseException | None) -> Ended:
     """The outcome, from what ended the run, what CrewAI raised, or the answer that passed its checks."""
     if kit.meter.ended is not None:
-        return kit.meter.ended
+        return with_troubles(kit.meter.ended, kit.troubles)
     if isinstance(error, TimeoutError):  # CrewAI's own max_execution_time was a moment faster than ours
         return kit.meter.end(Ended("limited", str(error), "raise max_execution_time in config/agents.yaml"))
     if isinstance(error, PilotageError):
@@ -68,7 +72,19 @@ def conclude(kit: Kit, error: BaseException | None) -> Ended:
         return kit.meter.end(Ended("failed", f"The crew failed: {text}", "see `pilotage show last`"))
     if kit.evidence.answer is None:
         return kit.meter.end(Ended("failed", "The crew ended without an answer", "see `pilotage show last`"))
-    return kit.meter.end(Ended("accepted", "every sentence is cited and every quote stands in its source"))
+    reason = "every sentence is cited and every quote stands in its source"
+    tested = kit.evidence.tested
+    if tested is not None:
+        passed = f"passed {tested} test{'s' * (tested != 1)}" if tested else "ran, without a test"
+        reason += f"; the code {passed}"
+    return kit.meter.end(Ended("accepted", reason))
+
+
+def with_troubles(ended: Ended, troubles: list[str]) -> Ended:
+    """An answer that is missing, and the calls that did not run or failed before: they may be why."""
+    if ended.outcome not in ("unanswered", "rejected") or not troubles:
+        return ended
+    return replace(ended, reason=f"{ended.reason}; {'; '.join(dict.fromkeys(troubles))}"[:LONGEST_REASON])
 
 
 def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
@@ -94,7 +110,7 @@ def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
         unsupported=clean.tree([{"sentence": f.text, "reason": f.reason} for f in evidence.faults]),
         seconds=seconds, tokens=meter.tokens, usd=usd, seal=event.hash,
         exit_code=EXIT_CODES[ended.outcome] if ended.exit_code is None else ended.exit_code, folder=folder,
-        findings=clean.tree([f.model_dump() for f in evidence.findings]),
+        findings=clean.tree([f.model_dump() for f in evidence.findings]), results=clean.tree(further_results(evidence)),
     )  # fmt: skip
     if folder:
         try:
@@ -102,6 +118,17 @@ def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
         except OSError as error:
             raise StoreError(f"{folder} cannot be written: {error.strerror}", hint="make runs/ writable") from None
     return result
+
+
+def further_results(evidence: Evidence) -> dict[str, Any]:
+    """What tasks made besides evidence and answer, by task: the code of a Solution, Data, classes of the user's own."""
+    found: dict[str, Any] = {}
+    for task, result in evidence.results.items():
+        if isinstance(result, Solution):
+            found |= {task: {"code": result.code, "tests": result.tests}} if result.code else {}
+        elif not isinstance(result, Findings | Verdicts | Explanation):
+            found[task] = result.model_dump(mode="json")
+    return found
 
 
 def decide_sentences(kit: Kit, answer: Explanation) -> list[dict[str, Any]]:

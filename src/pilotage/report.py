@@ -26,6 +26,11 @@ def markdown(result: Result, decisions: list[dict[str, Any]]) -> str:
     if result.citations:
         parts += ["## Sources", ""]
         parts += [f"{c['n']}. {c['where']} (`{c['source']}`): “{c['quote']}”" for c in result.citations] + [""]
+    for task, made in result.results.items():
+        if task_text := made.get("text"):
+            parts += [f"## {task}", "", f"```{made.get('format', '')}", str(task_text).rstrip(), "```", ""]
+        elif "code" not in made:
+            parts += [f"## {task}", "", "```json", json.dumps(made, ensure_ascii=False, indent=2), "```", ""]
     if decisions:
         parts += ["## Why each sentence stands here", ""]
         for d in decisions:
@@ -106,7 +111,9 @@ def _line(event: Event) -> str:
             arguments = " ".join((content.get("arguments") or "").split())[:80]
             if facts.get("denied"):
                 return f"  {facts['tool']} {arguments} denied by {facts['denied']}"
-            return f"  {facts['tool']} {arguments} {_seconds(facts)}{_failed(facts)}"
+            if facts.get("failed"):
+                return f"  {facts['tool']} {arguments} {_seconds(facts)} {_short(content.get('result'))}"
+            return f"  {facts['tool']} {arguments} {_seconds(facts)}"
         case "suspicious":
             return f"  suspicious text in {facts['source']}, kept as data"
         case "code_run":
@@ -121,6 +128,11 @@ def _line(event: Event) -> str:
             return f"  limit {facts['key']} reached"
         case _:
             return ""
+
+
+def _short(text: str | None) -> str:
+    words = " ".join((text or "").split())
+    return words if len(words) <= 200 else f"{words[:200]} …"
 
 
 def _failed(facts: dict[str, Any]) -> str:

@@ -29,11 +29,12 @@ from pilotage.quiet import import_crewai
 from pilotage.record.journal import Journal, Listener
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
-from pilotage.settings import CONFIG, TASKS, Settings, load
+from pilotage.settings import CONFIG, TASKS, Settings, load, located
 from pilotage.tools import build
 from pilotage.tools.database import Databases
 from pilotage.tools.desk import Desk
 from pilotage.tools.guarded import Guard
+from pilotage.web.address import Refused, read_url, shown
 from pilotage.web.fetch import Fetcher
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Runner:
     def __init__(self, settings: Settings, *, knowledge: Path | None = None, progress: Progress | None = None) -> None:
         self.settings = settings
         self.known_tools = build.user_tools(settings)
-        build.check_tools(settings, self.known_tools)
+        with located(settings):
+            build.check_tools(settings, self.known_tools)
         factory.check(settings)
         self.fetcher = Fetcher(settings.engine.web, private_hosts=settings.engine.policy.allow_private_hosts)
         self.databases = Databases(settings.engine.databases, settings.root)
@@ -135,6 +137,7 @@ def run_crew(
     Raises ConfigError (bad settings, question or documents) and StoreError (no place for the journal).
     """
     settings = settings or load()
+    check_urls(urls)
     asked = check_question(
         question if question is not None else settings.engine.question, settings.engine.limits.question_chars
     )
@@ -143,6 +146,16 @@ def run_crew(
         return runner.answer(asked, urls=urls, listener=listener)
     finally:
         runner.close()
+
+
+def check_urls(urls: Sequence[str]) -> None:
+    """ConfigError for a page's address that is none."""
+    for url in urls:
+        try:
+            read_url(url)
+        except Refused as error:
+            problem = f"--url {shown(url) or '(empty)'} {error}"
+            raise ConfigError(problem, hint="name an address such as https://example.org/page") from None
 
 
 def check_question(question: str | None, longest: int) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -260,6 +261,34 @@ def load(root: Path | None = None, overrides: Mapping[str, str] | None = None) -
     _check_texts(tasks, files[TASKS][1], TASKS)
     _check_names(agents, tasks, files[TASKS][1])
     return Settings(root, engine, agents, tasks, {key: origins.get(key, "default") for key in known_keys()})
+
+
+@contextmanager
+def located(settings: Settings) -> Iterator[None]:
+    """A ConfigError that names a key of pilotage.yaml is raised again with the file and the line of that key."""
+    try:
+        yield
+    except ConfigError as error:
+        place = "" if re.match(r"\S+:\d+: ", str(error)) else _place(settings, f"{error} {error.hint}")
+        if not place:
+            raise
+        raise ConfigError(f"{place}: {error}", hint=error.hint) from None
+
+
+def _place(settings: Settings, text: str) -> str:
+    """Where the longest key that `text` names was set; "" when it names none."""
+    marks = read_yaml(settings.root / CONFIG, CONFIG)[1]
+    known = [tuple(key.split(".")) for key in known_keys()]
+    paths = [path for path in (*marks.lines, *known) if re.search(rf"\b{re.escape('.'.join(path))}(?![\w-])", text)]
+    if not paths:
+        return ""
+    path = max(paths, key=len)
+    key = next((key for key in known_keys() if ".".join(path).startswith(key)), "")
+    origin = settings.origins.get(key, "")
+    if origin and not origin.startswith(CONFIG):
+        return origin if origin != "default" else ""
+    quoted = next((name for name in re.findall(r'"([^"]+)"', text) if (*path, name) in marks.lines), None)
+    return marks.at(CONFIG, *path, *([quoted] if quoted else []))
 
 
 def known_keys() -> list[str]:

@@ -340,6 +340,8 @@ def test_a_run_whose_code_is_mended_is_accepted_and_shows_it(
     assert result.outcome == "accepted", result.reason
     assert result.answer is not None
     assert result.answer.endswith(f"```python\n{RIGHT}\n```")
+    assert result.reason.endswith("; the code passed 1 test")
+    assert result.as_json()["results"] == {"explain": {"code": RIGHT, "tests": TESTS}}
     assert result.folder is not None
     assert f"```python\n{RIGHT}\n```" in (result.folder / "answer.md").read_text("utf-8")
     assert "the tests failed on line 1: AssertionError" in str(tried[1].messages)
@@ -357,6 +359,12 @@ def test_a_run_whose_code_stays_wrong_is_rejected_and_names_the_line(solving: Pa
     assert (result.outcome, result.exit_code, result.answer) == ("rejected", 1, None)
     assert result.unsupported[0]["sentence"] == TESTS
     assert result.unsupported[0]["reason"].startswith("the tests failed on line 1")
+
+
+def test_code_without_a_test_is_accepted_and_the_reason_says_so(solving: Path, scripted: Any) -> None:
+    scripted(lambda turn: answer_with(turn, RIGHT, "") if turn.task == "explain" else good(turn))
+    result = run_crew(QUESTION, settings=load(solving))
+    assert (result.outcome, result.reason.rpartition("; ")[2]) == ("accepted", "the code ran, without a test")
 
 
 def test_run_python_is_used_before_the_solution_is_given(solving: Path, scripted: Any) -> None:
@@ -428,6 +436,9 @@ def test_data_in_the_middle_of_a_crew_is_checked_by_the_agent_and_then_by_the_ga
     )  # fmt: skip
     assert result.outcome == "accepted", result.reason
     told = json.loads(unfence(next(m["content"] for m in turns[1].messages if m["role"] == "tool")))
+    assert result.as_json()["results"]["extract"] == {"format": "json", "text": '{"requests": 27}'}
+    assert result.folder is not None
+    assert '```json\n{"requests": 27}\n```' in (result.folder / "answer.md").read_text("utf-8")
     assert told == {"valid": False, "faults": ['$.requests: found "27", expected integer']}
     assert 'found "27", expected integer: $.requests' in str(turns[2].messages)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pilotage.checks.results import Explanation, Finding, Findings, Verdict, Verdicts
+from pilotage.checks.results import Data, Explanation, Finding, Findings, Solution, Verdict, Verdicts
+from pilotage.errors import ConfigError
 from pilotage.model.reader import Reader
 from pilotage.run import Runner, run_crew
 from pilotage.settings import Settings
@@ -134,8 +135,14 @@ def test_with_nothing_supported_it_answers_nothing() -> None:
     assert ask(Explanation) == Explanation(statements=[], citations=[])
 
 
+def test_a_solution_is_an_explanation_without_code() -> None:
+    assert ask(Solution) == Solution(statements=[], citations=[])
+
+
 def test_a_task_of_another_kind_is_declined_in_words() -> None:
-    assert "plays only tasks that return" in ask(None)
+    with pytest.raises(ConfigError, match="cannot make Data") as told:
+        ask(Data)
+    assert "set MODEL" in told.value.hint
 
 
 def test_the_newest_context_counts() -> None:

@@ -50,6 +50,7 @@ class Evidence:
     results: dict[str, BaseModel] = field(default_factory=dict)
     searches: Callable[[], int] = lambda: 0  # how many searches this run has made
     number: str = "0"  # of this run's fences
+    tested: int | None = None  # how many tests the code of the last result passed, None when it held no code
 
     @property
     def supported(self) -> list[tuple[str, str]] | None:
@@ -97,6 +98,7 @@ class Gate:
         if check == "citations" and isinstance(result, Explanation):
             return check_explanation(result, sources, self.evidence.supported)
         if check == "code":
+            self.evidence.tested = None
             most = self.code.seconds + STARTS
             try:
                 return self.meter.within(
@@ -113,6 +115,7 @@ class Gate:
         return [Fault(self.kind.__name__, f'the check "{check}" does not fit this result')]
 
     def _ran(self, run: CodeRun) -> None:
+        self.evidence.tested = (self.evidence.tested or 0) + run.tests
         content = {"reason": run.reason, "output": run.output}
         self.journal.append(
             "code_run", content, task=self.task, agent=self.agent, outcome=run.outcome, sandbox=run.mode,

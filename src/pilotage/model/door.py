@@ -24,7 +24,7 @@ from crewai.llms import retry as crewai_retry
 from pydantic import BaseModel, PrivateAttr, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from pilotage.errors import LimitExceeded
+from pilotage.errors import LimitExceeded, PilotageError
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.model.prices import price
 from pilotage.record.journal import Journal
@@ -227,7 +227,7 @@ def _plain_name(name: str) -> str:
 
 def can_help(error: BaseException) -> bool:
     """Whether the same call may succeed when made again: time-outs, connection, 429, 5xx, empty or unparsable."""
-    if isinstance(error, RunEnded | LimitExceeded | HookAborted):
+    if isinstance(error, PilotageError | HookAborted):
         return False
     status = status_of(error)
     if status is not None:
@@ -249,6 +249,8 @@ def status_of(error: BaseException) -> int | None:
 
 def provider_failure(error: BaseException, model: str, journal: Journal) -> Ended:
     """A provider's fault as the end of the run: what happened and what to do next."""
+    if isinstance(error, PilotageError):
+        return Ended("failed", str(error), error.hint, error.exit_code)
     status, text = status_of(error), journal.redactor.text(" ".join(str(error).split()))[:300]
     if status in (401, 403):
         return Ended("failed", f"{model}: the provider refused the key (HTTP {status})", "check the key in .env")

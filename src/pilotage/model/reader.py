@@ -18,6 +18,7 @@ from pydantic import BaseModel, PrivateAttr
 
 from pilotage.checks.citations import check_quote
 from pilotage.checks.results import Citation, Explanation, Finding, Findings, Statement, Verdict, Verdicts, parse
+from pilotage.errors import ConfigError
 from pilotage.evidence.choose import choose
 from pilotage.guard.fence import unfence
 
@@ -71,11 +72,10 @@ class Reader(BaseLLM):
             return self._research(messages, tools)
         if wanted is Verdicts:
             return self._verify(messages, tools)
-        if wanted is Explanation:
-            return _explain(messages)
-        return (
-            "The built-in reader plays only tasks that return Findings, Verdicts or Explanation: set MODEL for others."
-        )
+        if isinstance(wanted, type) and issubclass(wanted, Explanation):
+            return wanted.model_validate(_explain(messages).model_dump())
+        name = getattr(wanted, "__name__", "plain text")
+        raise ConfigError(f"The built-in reader cannot make {name}", hint="set MODEL to a language model")
 
     def _research(self, messages: Messages, tools: set[str]) -> Any:
         results = list(_tool_results(messages, SEARCH))
