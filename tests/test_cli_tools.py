@@ -111,7 +111,7 @@ def test_page_json_is_one_document_with_all_that_is_known(shell: Shell, server: 
     page = shell("page", server.url("/tea"), "--json").json
     assert list(page) == [
         "url", "title", "author", "published", "canonical", "text", "links", "fields", "sha256", "extractor",
-        "suspicious",
+        "suspicious", "notes",
     ]  # fmt: skip
     assert (page["url"], page["title"], page["published"][:10]) == (server.url("/tea"), "Tea", "2021-03-04")
     assert TEA in page["text"]
@@ -313,7 +313,7 @@ def schema(project: Path) -> str:
         ("d.csv", "name,price\ntea,3\nrum,4\n", "name,price\ntea,3\nrum,-4\n", "$[1].price: found -4"),
         ("d.yaml", "name: tea\nprice: 3\n", "name: tea\n", "expected the key"),
         ("d.yml", "- name: tea\n  price: 3\n", "- name: 5\n  price: 3\n", "$[0].name: found 5, expected string"),
-        ("d", '[{"name": "tea", "price": 3}]', '{"name": ', "expected valid JSON"),
+        ("d", '[{"name": "tea", "price": 3}]', '{"name": ', "no valid JSON"),
     ],
 )
 def test_check_data_exits_with_0_when_it_fits_and_names_each_fault_when_not(

@@ -67,7 +67,6 @@ def equipped(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "tools_of_mine.py").write_text(TOOLS, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     (project / "price.json").write_text(json.dumps(SCHEMA), "utf-8")
-    change(project / "config" / "tasks.yaml", lambda tree: tree["research"].update(data="price.json"))
     yield project
     sys.modules.pop("tools_of_mine", None)
 
@@ -86,6 +85,8 @@ def run_with(
     change(project / "config" / "pilotage.yaml", equip)
     agents = project / "config" / "agents.yaml"
     change(agents, lambda tree: tree["researcher"].update(tools=["search_knowledge", "read_page", tool]))
+    if tool == "check_data":
+        change(project / "config" / "tasks.yaml", lambda tree: tree["research"].update(data="price.json"))
     got: list[str] = []
 
     def play(turn: Turn) -> Any:

@@ -163,7 +163,7 @@ def result_type(name: str, task: str, root: Path) -> type[BaseModel]:
     try:
         found = names.find(name, "output_pydantic", root) if ":" in name else None
     except ConfigError as error:
-        raise ConfigError(f"{at}: {error}", hint=nearest(name, TYPES)) from None
+        raise ConfigError(f"{at}: {error}", hint=error.hint) from None
     if not (isinstance(found, type) and issubclass(found, BaseModel)):
         raise ConfigError(f"{at} is no pydantic model", hint=nearest(name, TYPES))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -11,29 +12,46 @@ from typing import Any, TypeVar
 from pilotage.errors import ConfigError, PilotageError
 
 T = TypeVar("T")
+_FILES = {
+    "crew": "config/pilotage.yaml", "tools": "config/pilotage.yaml",
+    "output_pydantic": "config/tasks.yaml", "data": "config/tasks.yaml",
+}  # fmt: skip
 
 
 def find(name: str, key: str, root: Path) -> Any:
-    """The module `name`, or the attribute of `module:attribute`. ConfigError names `key` of pilotage.yaml."""
+    """The module `name`, or the attribute of `module:attribute`.
+
+    `key` says where the name stands: a key of the settings, a file with its line, or an option; ConfigError names it.
+    """
     module_name, _, attribute = name.partition(":")
-    module = calling(lambda: importlib.import_module(module_name), f"{key}: {name}", root)
+    hint = f"change {key} in {_FILES[key]}" if key in _FILES else f"change {name}, which {key} names"
+    module = calling(lambda: importlib.import_module(module_name), f"{key}: {name}", root, hint)
     if not attribute:
         return module
     if not hasattr(module, attribute):
-        raise ConfigError(f"{key}: {module_name} has no {attribute}", hint=f"change {key} in config/pilotage.yaml")
+        raise ConfigError(f"{key}: {module_name} has no {attribute}", hint=hint)
     return getattr(module, attribute)
 
 
-def calling(function: Callable[[], T], what: str, root: Path) -> T:
-    """`function()`; what the user's code raises becomes a ConfigError that says where."""
+def calling(function: Callable[[], T], what: str, root: Path, hint: str = "") -> T:
+    """`function()`; what the user's code raises, or its `sys.exit`, becomes a ConfigError that says where.
+
+    `hint` is for an error that no line of the project raised.
+    """
     try:
         return function()
     except PilotageError:
         raise
-    except Exception as error:
-        problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        hint = "change crew or tools in config/pilotage.yaml" if isinstance(error, ImportError) else "mend that line"
-        raise ConfigError(f"{place(error, root) or what}: {problem}", hint=hint) from error
+    except (Exception, SystemExit) as error:
+        problem, line = f"{type(error).__name__}: {' '.join(str(error).split())}", place(error, root)
+        raise ConfigError(f"{line or what}: {problem}", hint=_mending(error) if line else hint) from error
+
+
+def _mending(error: BaseException) -> str:
+    """What to do about a line of the project: a package that is not there can be added."""
+    package = (getattr(error, "name", None) or "").partition(".")[0]
+    missing = isinstance(error, ModuleNotFoundError) and package and package not in sys.modules
+    return f"mend that line, or uv add {package}" if missing else "mend that line"
 
 
 def place(error: BaseException, root: Path) -> str:

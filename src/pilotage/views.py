@@ -45,7 +45,8 @@ def page_lines(page: dict[str, Any]) -> list[str]:
     lines = [f"{name}: {page[name]}" for name in known if page[name]]
     lines += [f"{name}: {value}" for name, value in page["fields"].items()]
     lines += ["", page["text"], ""] + [f"[{link['text']}] {link['url']}" for link in page["links"]]
-    return lines + [f"suspicious: {excerpt}" for excerpt in page["suspicious"]]
+    lines += [f"suspicious: {excerpt}" for excerpt in page["suspicious"]]
+    return lines + [f"note: {note}" for note in page["notes"]]
 
 
 def audit_line(report: Audit) -> str:

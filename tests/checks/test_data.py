@@ -123,6 +123,23 @@ def test_what_cannot_be_read_as_it_stands_is_one_fault_that_says_why(format: str
     assert fault.expected == f"valid {format.upper()}"
 
 
+@pytest.mark.parametrize(
+    ("format", "text", "said"),
+    [
+        ("json", '{"a":\n', "$: no valid JSON: Expecting value: line 2 column 1 (char 6)"),
+        ("json", '{"a": 1, "a": 2}', '$: no valid JSON: the key "a" stands twice in one object'),
+        ("csv", "name,price\nmilk\n", "$: no valid CSV: row 2 has 1 cells, the first row 2"),
+        ("yaml", "a: !mine x", "$: no valid YAML: tags (!mine) are not read (line 1)"),
+    ],
+)
+def test_a_text_that_cannot_be_read_is_said_in_one_sentence(format: str, text: str, said: str) -> None:
+    assert faults(text, format, ANYTHING) == [said]
+
+
+def test_a_value_that_looks_like_that_sentence_is_still_a_value() -> None:
+    assert of("no valid JSON", {"const": "valid JSON"}) == ['$: found "no valid JSON", expected "valid JSON"']
+
+
 def test_a_short_text_that_stands_for_gigabytes_is_refused_at_once() -> None:
     levels = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 12))
     began = time.perf_counter()

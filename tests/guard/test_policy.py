@@ -287,9 +287,28 @@ def test_a_page_is_read_only_where_the_user_named_its_host(make: Make) -> None:
         "https://a@docs.python.org",
     ):
         denial = policy.denies("researcher", PAGES, {"url": url})
-        assert rule_of(denial) == "no policy.tools.read_page.domains"
+        assert rule_of(denial) == "policy.tools.read_page.domains names no other"
     assert "is no host that you named" in policy.denies_url(PAGES, "https://evil.org")
     assert policy.denies_url("fetch", "https://evil.org") == ""
+
+
+def test_a_denied_host_comes_with_what_a_person_may_change(make: Make) -> None:
+    add = 'add "evil.org" to policy.tools.{}.domains in config/pilotage.yaml'
+    named = make().denies("researcher", PAGES, {"url": "https://evil.org/x"})
+    assert named is not None
+    assert named.hint == f"name it in the question or with --url, or {add.format(PAGES)}"
+    assert make().denies_url(PAGES, "https://evil.org/x").hint == named.hint
+    ruled = make(fetch={"domains": ["example.org"]}).denies_url("fetch", "https://evil.org/x")
+    assert ruled.hint == add.format("fetch")
+    assert make(named=["evil.org"]).denies_url(PAGES, "https://evil.org/x").hint == ""
+
+
+@pytest.mark.parametrize("url", ["https://me:hunter2@example.org/x", "https://me@example.org", "//me@example.org"])
+def test_an_address_with_a_user_name_is_told_so(make: Make, url: str) -> None:
+    reason = make(named=["example.org"]).denies_url(PAGES, url)
+    assert "example.org" in reason
+    assert "carries a user name or a password (policy.tools.read_page.domains" in reason
+    assert "hunter2" not in reason
 
 
 def test_hosts_that_a_search_returned_may_be_read_from_then_on(make: Make) -> None:

@@ -42,6 +42,21 @@ def test_plain_text_is_kept_as_it_is() -> None:
     assert found.extractor == "text"
 
 
+@pytest.mark.parametrize(
+    ("url", "title"),
+    [
+        ("https://example.org/rfc/rfc%2020.txt", "rfc 20.txt"),
+        ("https://example.org/notes/", "notes"),
+        ("https://example.org/", "example.org"),
+        ("https://example.org/%0a%1b%5b31mx", "[31mx"),
+        (f"https://example.org/{'x' * 200}", "x" * 100),
+    ],
+)
+def test_plain_text_is_called_by_the_last_part_of_its_address(url: str, title: str) -> None:
+    found = page("First line.\nSecond.", url, content_type="text/plain")
+    assert (found.title, found.document.title) == (title, title)
+
+
 def test_markup_without_a_content_type_is_known_by_its_tags() -> None:
     assert page("<ul><li>One thing<li>Another thing</ul>").text == "One thing\nAnother thing"
     assert page("a < b and vector<int> > c").extractor == "text"
@@ -103,6 +118,47 @@ def test_what_a_profile_drops_is_not_reported_as_hidden() -> None:
 def test_a_selector_that_matches_nothing_falls_back() -> None:
     found = page(f"<h1>Skerryvore</h1>{STORY}", **site(content="#none", title=".none", drop=[".none"]))
     assert (found.text, found.extractor, found.title) == ("\n".join(PROSE), "bs4", "Skerryvore")
+    assert found.notes == [
+        'web.sites.example.org.content "#none" matches nothing here',
+        'web.sites.example.org.title ".none" matches nothing here',
+    ]
+
+
+def test_a_profile_that_fits_has_no_notes_and_a_field_that_is_not_there_has_one() -> None:
+    assert page(PROFILE, **site(content="#offer", title=".name", fields={"seller": "meta[name=seller]"})).notes == []
+    missing = page(PROFILE, **site(fields={"price": ".price", "size": ".size"})).notes
+    assert missing == ['web.sites.example.org.fields.size ".size" matches nothing here']
+    assert page(PROFILE).notes == []
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("https://example.org/", "example.org"),
+        ("example.org:8080", "example.org"),
+        ("example.org/news", "example.org"),
+        ("*.example.org", "example.org"),
+        ("example.org.", "example.org"),
+        ("zürich.example", "xn--zrich-kva.example"),
+        ("[::1]", "::1"),
+    ],
+)
+def test_a_profile_of_what_is_no_bare_host_is_named(key: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_sites(WebSpec.model_validate({"extractor": "bs4", "sites": {key: {"content": "main"}}}))
+    assert str(caught.value) == f'web.sites: "{key}" is no bare host'
+    assert caught.value.hint.startswith(f'write "{meant}"')
+
+
+@pytest.mark.parametrize("key", ["", "a b", "@", "https://"])
+def test_a_profile_of_no_host_at_all_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match="is no bare host"):
+        check_sites(WebSpec.model_validate({"extractor": "bs4", "sites": {key: {"content": "main"}}}))
+
+
+@pytest.mark.parametrize("key", ["example.org", "WWW.Example.org", "localhost", "127.0.0.1", "::1"])
+def test_a_profile_of_a_host_is_taken(key: str) -> None:
+    check_sites(WebSpec.model_validate({"extractor": "bs4", "sites": {key: {"content": "main"}}}))
 
 
 def test_a_selector_cannot_bring_hidden_text_back() -> None:
@@ -201,6 +257,35 @@ def test_files_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(ToolError, match=reason) as caught:
             read_file(tmp_path / name, spec)
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "hint"),
+    [
+        ("a.pdf", b"%PDF-1.7 text", "put it into knowledge/"),
+        ("a.PDF", b"plain words, whatever the ending", "put it into knowledge/"),
+        ("a.docx", b"PK\x03\x04", "put it into knowledge/"),
+        ("a.csv", b"a,b\n1,2\n", "put it into knowledge/"),
+        ("a.html", b"\x7fELF\x02\x01", "name an .html"),
+        ("a.html", b"<p>hello\0</p>", "name an .html"),
+        ("program", b"\x01\x02\x00" * 5_000, "name an .html"),
+        ("packed.html", gzip.compress(b"<p>Hello.</p>"), "name an .html"),
+    ],
+)
+def test_a_file_that_is_no_page_is_refused(tmp_path: Path, name: str, body: bytes, hint: str) -> None:
+    (tmp_path / name).write_bytes(body)
+    with pytest.raises(ToolError) as caught:
+        read_file(tmp_path / name, WebSpec(extractor="bs4", bytes=1_000))
+    assert str(caught.value) == f"{tmp_path / name} is no HTML"
+    assert caught.value.hint.startswith(hint)
+
+
+def test_a_saved_text_and_a_page_in_utf_16_are_read(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("One line.\nAnother one.", "utf-8")
+    (tmp_path / "wide.html").write_text(f"<h1>Skerryvore</h1>{STORY}", "utf-16")
+    spec = WebSpec(extractor="bs4")
+    assert read_file(tmp_path / "notes.txt", spec).title == "notes.txt"
+    assert read_file(tmp_path / "wide.html", spec).text == "\n".join(PROSE)
 
 
 def test_a_page_is_fetched_and_read_under_its_last_address() -> None:

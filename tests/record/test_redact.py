@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -137,3 +138,41 @@ def test_every_string_of_a_tree_is_cleaned_and_the_rest_stays() -> None:
 def test_the_name_of_the_key_variable_is_no_secret() -> None:
     redactor = Redactor({"PILOTAGE_MODEL_API_KEY_ENV": "MY_SERVER_KEY"})
     assert redactor.text("MY_SERVER_KEY is not set") == "MY_SERVER_KEY is not set"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["api_key", "apikey", "api-key", "key", "token", "access_token", "secret", "client_secret", "password", "sig",
+     "signature", "API_KEY", "X-Amz-Signature", "X-Amz-Security-Token", "subscription-key"],
+)  # fmt: skip
+def test_a_secret_in_the_query_of_a_url_is_taken_out_and_its_name_stays(name: str) -> None:
+    url = f"https://example.org/a?{name}=%2Bs3cr3t-v(a)lue&page=2&{name}=s3cr3t-value#top"
+    assert Redactor({}).text(url) == f"https://example.org/a?{name}={MARK}&page=2&{name}={MARK}#top"
+
+
+@pytest.mark.parametrize("frame", ["[a]({}).", '{{"url": "{}"}}', "See {}, then go on.", "<a href='{}'>x</a>", "`{}`|"])
+def test_what_stands_behind_a_url_with_a_secret_stays(frame: str) -> None:
+    url = "https://example.org/?a=1&amp;token={}"
+    assert Redactor({}).text(frame.format(url.format("s3cr3t-value"))) == frame.format(url.format(MARK))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write key=some-value and password=whatever-it-is into the file.",
+        "R&D: token = abcdefghij",
+        "https://example.org/?sort_key=created_at&page_token=abcdefghij&monkey=abcdefghij&design=abcdefghij",
+        "https://example.org/?key=short",
+        "https://example.org/?key=YOUR_API_KEY&token=your-token-here&secret={client_secret}&sig=${SIGNATURE}",
+        "https://example.org/token=abcdefghij",
+    ],
+)
+def test_ordinary_queries_and_placeholders_of_documentation_stay(text: str) -> None:
+    assert Redactor({}).text(text) == text
+
+
+@pytest.mark.parametrize("part", ["?key=", "?key=A", "?a_b_c_d_", "?key=....", "&amp;", "?key=AAAAAAAA_"])
+def test_queries_made_to_cost_time_do_not(part: str) -> None:
+    began = time.process_time()
+    Redactor({}).text(part * 50_000)
+    assert time.process_time() - began < 2

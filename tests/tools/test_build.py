@@ -45,11 +45,16 @@ RATES = {
     "url": "https://rates.example/{base}?day={day}&amount={amount}&exact={exact}",
     "arguments": {"base": "str", "day": "int", "amount": "float", "exact": "bool"},
 }
+DATA = {"output_pydantic": "Data", "checks": ["data"]}
 MODELS = """
 from pydantic import BaseModel
+from pilotage.checks.results import Explanation
 
 class Price(BaseModel):
     price: float
+
+class Report(Explanation):
+    title: str
 
 number = 5
 """
@@ -178,11 +183,174 @@ def test_a_check_that_its_agent_can_never_pass_is_refused(mine: Project, task: s
     assert f'its agent "{agent}" has no {needs}' in str(error)
 
 
+# --- the user's own tools
+
+
+OWN = '''
+from __future__ import annotations
+from typing import Annotated, Any, Literal
+from pydantic import BaseModel, Field
+from pilotage import tool
+
+class Place(BaseModel):
+    name: str
+
+@tool
+def fine(a, place: Place, kind: Literal["x", "y"] = "x", many: Annotated[list[int], Field(max_length=3)] = [], *rest: open, **more: open) -> open:
+    """Fine."""
+
+'''
+
+
+@pytest.fixture
+def own(mine: Project, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """`own(source)` puts a tool into a module of the project, which the researcher has under the name bh."""
+    (mine.root / "src").mkdir()
+    sys.path.insert(0, str(mine.root / "src"))
+
+    def write(source: str, name: str = "bh") -> None:
+        (mine.root / "src" / "own_tools.py").write_text(OWN + source, "utf-8")
+        mine.engine(tools="own_tools")
+        mine.give("researcher", "fine", name)
+
+    yield write
+    sys.path.remove(str(mine.root / "src"))
+    sys.modules.pop("own_tools", None)
+
+
+@pytest.mark.parametrize(
+    "parameter", ["url: open", "url: Nope", "url: 'Nope'", "_url: str", "url: list[Nope]", "x: int, url: object()"]
+)
+def test_a_type_that_cannot_be_read_is_said_with_the_line_of_the_tool(mine: Project, own: Any, parameter: str) -> None:
+    own(f'@tool\ndef bh({parameter}) -> str:\n    """Broken."""\n')
+    name = parameter.rpartition(", ")[2].partition(":")[0]
+    assert str(mine.refused()) == f'src/own_tools.py:14: the type of "{name}" of the tool bh cannot be read'
+
+
+def test_a_tool_that_no_agent_has_may_have_any_type(mine: Project, own: Any) -> None:
+    own('@tool\ndef bh() -> str:\n    """Fine."""\n\n@tool\ndef other(url: open) -> str:\n    """Not asked for."""\n')
+    mine.check()
+    schema = tools_of(mine, "researcher")["fine"].args_schema.model_json_schema()
+    assert set(schema["properties"]) == {"a", "place", "kind", "many"}
+    assert schema["properties"]["kind"]["enum"] == ["x", "y"]
+
+
+@pytest.mark.parametrize("timeout", ["'5'", "-1", "0", "True"])
+def test_a_timeout_that_is_none_is_said_with_the_line_of_the_tool(mine: Project, own: Any, timeout: str) -> None:
+    own(f'@tool(timeout={timeout})\ndef bh() -> str:\n    """Slow."""\n')
+    said = f"src/own_tools.py:14: the tool bh has a timeout of {timeout} against seconds above 0"
+    assert str(mine.refused()) == said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tool_may_not_be_named_like_a_built_in_one(mine: Project, own: Any, name: str) -> None:
+    own(f'@tool\ndef {name}() -> str:\n    """Mine."""\n', "fine")
+    error = mine.refused()
+    assert str(error) == f"src/own_tools.py:14: the tool {name} is named like the built-in tool {name}"
+    assert error.hint == "rename it"
+
+
+def test_nor_may_a_tool_object(mine: Project, own: Any) -> None:
+    own('from crewai.tools import tool as crew\n@crew("Read Page")\ndef mine() -> str:\n    """Mine."""\n', "fine")
+    assert str(mine.refused()).endswith(": the tool Read Page is named like the built-in tool read_page")
+
+
+# --- hosts and folders of the policy
+
+
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ("x.org/docs", 'write "x.org"; paths are not judged'),
+        ("x.org/", 'write "x.org"; paths are not judged'),
+        ("https://x.org", 'write "x.org"; paths are not judged'),
+        ("https://x.org/", 'write "x.org"; paths are not judged'),
+        ("x.org?a=1", 'write "x.org"; paths are not judged'),
+        ("x.*", 'write "example.org" or'), ("*x.org", 'write "example.org" or'), ("a.*.org", 'write "example.org" or'),
+        ("*.*", 'write "example.org" or'), ("*.*.x.org", 'write "example.org" or'),
+        ("x.org:http", 'write "example.org" or'), ("x.org:99999", 'write "example.org" or'),
+        ("x.org:", 'write "x.org"'), ("me@x.org", 'write "example.org" or'), ("two words", 'write "example.org" or'),
+        ("*.", 'write "example.org" or'),
+    ],
+)  # fmt: skip
+def test_a_domain_that_is_no_host_is_refused(mine: Project, entry: str, hint: str) -> None:
+    mine.engine(policy={"tools": {"read_page": {"domains": ["example.org", entry]}}})
+    error = mine.refused()
+    assert str(error) == f'"{entry}" is no host (policy.tools.read_page.domains)'
+    assert error.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    "entry", ["*", "x.org", "*.x.org", "X.org.", "x.org:8000", "localhost", "10.1.2.3", "::1", "[::1]:80", "bücher.de"]
+)
+def test_a_domain_that_is_a_host_is_taken(mine: Project, entry: str) -> None:
+    mine.engine(policy={"tools": {"shout": {"domains": [entry]}}})
+    mine.check()
+
+
+def test_a_private_host_that_is_none_is_refused(mine: Project) -> None:
+    mine.engine(policy={"allow_private_hosts": ["http://localhost:8000"]})
+    assert "(policy.allow_private_hosts)" in str(mine.refused())
+
+
+@pytest.mark.parametrize("tool", ["search_knowledge", "read_source"])
+def test_a_folder_of_the_knowledge_must_be_there(mine: Project, tool: str) -> None:
+    mine.engine(policy={"tools": {tool: {"folders": ["knowledge", "knowledge/law"]}}})
+    assert str(mine.refused()) == f'"knowledge/law" does not exist (policy.tools.{tool}.folders)'
+    (mine.root / "knowledge" / "law").mkdir()
+    mine.check()
+
+
+# --- checks and what they judge
+
+
+@pytest.mark.parametrize(
+    ("kind", "check", "hint"),
+    [
+        ("Findings", "code", "Solution"), ("Verdicts", "code", "Solution"), ("Explanation", "code", "Solution"),
+        ("Data", "code", "Solution"), ("Findings", "data", "Data"), ("Verdicts", "data", "Data"),
+        ("Explanation", "data", "Data"), ("Solution", "data", "Data"), ("Data", "findings", "Findings"),
+        ("Verdicts", "findings", "Findings"), ("Findings", "verdicts", "Verdicts"),
+        ("Findings", "citations", "Explanation or Solution"), ("built_models:Price", "citations", "Explanation or"),
+        ("built_models:Report", "findings", "Findings"),
+    ],
+)  # fmt: skip
+def test_a_check_that_does_not_fit_its_type_is_refused(mine: Project, kind: str, check: str, hint: str) -> None:
+    mine.change("tasks", lambda tree: tree["research"].update(output_pydantic=kind, checks=[check], data="price.json"))
+    error = mine.refused()
+    assert str(error).startswith("config/tasks.yaml:")
+    assert str(error).endswith(f': task "research" checks {check}, which {kind} cannot have')
+    assert error.hint.startswith(f"write output_pydantic: {hint}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "checks"),
+    [
+        ("Solution", ["citations", "code"]),
+        ("built_models:Price", ["code", "data"]),
+        ("built_models:Report", ["citations"]),
+    ],
+)
+def test_a_check_that_fits_is_taken(mine: Project, kind: str, checks: list[str]) -> None:
+    (mine.root / "price.json").write_text('{"type": "object"}', "utf-8")
+    data = {"data": "price.json"} if "data" in checks else {}
+    mine.change("tasks", lambda tree: tree["research"].update(output_pydantic=kind, checks=checks, **data))
+    mine.check()
+
+
+def test_a_schema_that_nothing_reads_is_refused(mine: Project) -> None:
+    (mine.root / "price.json").write_text('{"type": "object"}', "utf-8")
+    mine.change("tasks", lambda tree: tree["research"].update(data="price.json"))
+    error = mine.refused()
+    assert str(error).endswith(': task "research" names a schema, but nothing reads it')
+    assert error.hint.startswith("add data to the checks of research")
+
+
 # --- schemas
 
 
 def test_the_check_data_needs_a_schema(mine: Project) -> None:
-    mine.change("tasks", lambda tree: tree["research"].update(checks=["findings", "data"]))
+    mine.change("tasks", lambda tree: tree["research"].update(output_pydantic="Data", checks=["data"]))
     error = mine.refused()
     assert str(error).startswith("config/tasks.yaml:")
     assert 'task "research" checks data, but names no schema' in str(error)
@@ -215,7 +383,7 @@ def test_a_schema_that_cannot_be_used_is_said_before_anything_starts(
 ) -> None:
     if content is not None:
         (mine.root / data).write_text(content, "utf-8")
-    mine.change("tasks", lambda tree: tree["research"].update(data=data, checks=["findings", "data"]))
+    mine.change("tasks", lambda tree: tree["research"].update(DATA, data=data))
     assert said in str(mine.refused())
     with pytest.raises(ConfigError):
         Runner(load(mine.root))
@@ -226,7 +394,7 @@ def test_a_schema_that_cannot_be_used_is_said_before_anything_starts(
 def test_a_schema_that_can_be_used_is_taken(mine: Project, data: str) -> None:
     (mine.root / "schema.json").write_text('{"type": "object", "required": ["price"]}', "utf-8")
     (mine.root / "schema.yaml").write_text("type: object\nrequired: [price]\n", "utf-8")
-    mine.change("tasks", lambda tree: tree["research"].update(data=data, checks=["findings", "data"]))
+    mine.change("tasks", lambda tree: tree["research"].update(DATA, data=data))
     mine.check()
 
 

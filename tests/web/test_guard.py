@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pilotage.errors import ToolError
+from pilotage.guard.policy import Reason
 from pilotage.web import Fetcher
 from tests.support.web import Reply, Server, html, redirect, web
 from tests.web.fetching import make, refusal
@@ -267,3 +269,41 @@ def test_proxies_netrc_and_cookies_have_no_effect(
             fetcher.fetch(server.url("/a"), accept=["text/html"])
         assert proxy.connections == 0
         assert not [asked for asked in server.requests if {"authorization", "cookie"} & set(asked.headers)]
+
+
+# --- hints
+
+
+def hint_of(fetcher: Fetcher, url: str, **options: Any) -> str:
+    with pytest.raises(ToolError) as caught:
+        fetcher.fetch(url, accept=["text/html"], **options)
+    return caught.value.hint
+
+
+def test_an_address_of_ones_own_network_comes_with_the_line_that_opens_it(inside: Server) -> None:
+    opening = 'to read your own network, add "{}" to policy.allow_private_hosts in config/pilotage.yaml'
+    assert hint_of(make(), inside.url("/secret")) == opening.format(inside.host)
+    assert hint_of(make(), inside.url("/secret", "localhost")) == opening.format(f"localhost:{inside.port}")
+    assert hint_of(make(), "http://[::1]/") == opening.format("[::1]:80")
+    assert make(private_hosts=(inside.host,)).fetch(inside.url("/secret"), accept=["text/html"]).body == b"secret"
+
+
+@pytest.mark.parametrize("url", ["http://169.254.169.254/latest/", "http://168.63.129.16/", "http://[fd00:ec2::254]/"])
+def test_nobody_is_asked_to_open_a_metadata_address(url: str) -> None:
+    assert hint_of(make(), url) == ""
+
+
+def test_nobody_is_asked_to_open_the_network_for_a_redirect(inside: Server) -> None:
+    with web({"/": redirect(inside.url("/secret"))}) as outside:
+        assert hint_of(make(outside), outside.url()) == ""
+
+
+def test_the_hint_of_the_policy_comes_with_the_refusal(inside: Server) -> None:
+    with web({"/": redirect(inside.url("/secret"))}) as outside:
+        fetcher = make(outside, inside)
+        assert (
+            hint_of(fetcher, outside.url(), allow=lambda _url: Reason("not today", "come tomorrow")) == "come tomorrow"
+        )
+        assert hint_of(fetcher, outside.url(), allow=lambda _url: "not today") == ""
+        later = hint_of(fetcher, outside.url(), allow=lambda url: Reason("no", "ask") if "secret" in url else "")
+        assert later == "ask"

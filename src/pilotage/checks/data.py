@@ -1,8 +1,9 @@
 """Data self-check: JSON, CSV or YAML text against a JSON Schema or a pydantic model; faults as path, found, expected.
 
 A schema that describes an object is held against every row of a CSV and every element of a list; a CSV of a header only
-has no row that could be wrong. Nothing is fetched for a `$ref`. What is not covered: how long a pattern of your schema,
-or a validator of your model, takes over a text.
+has no row that could be wrong. Nothing is fetched for a `$ref`. A schema that may take long, by a pattern for
+example, is held against the data in a process that ends after `bounded.SECONDS`. What is not covered: how long a
+validator of your own model takes over a text; it runs where the check was called.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import yaml
 from pydantic import BaseModel, RootModel, ValidationError
 
 from pilotage import names
+from pilotage.checks import bounded
 from pilotage.checks import schema as rules
 from pilotage.checks.formats import READ, read_json
 from pilotage.errors import ConfigError, ToolError
@@ -40,7 +42,12 @@ class DataFault:
     expected: str
 
     def __str__(self) -> str:
+        if self.found.startswith(f"no {self.expected}"):  # of a text that cannot be read: both say the same
+            return f"{self.path}: {self.found}"
         return f"{self.path}: found {self.found}, expected {self.expected}"
+
+
+_TOO_DEEP = DataFault("$", TOO_DEEP, "data that is nested less deeply")
 
 
 def load_schema(name: str, root: Path, at: str = "data") -> Schema:
@@ -66,14 +73,26 @@ def check_text(text: str, format: str, schema: Schema) -> list[DataFault]:
     try:
         value = READ[format](text.removeprefix("\ufeff"))
     except ValueError as error:
-        return [DataFault("$", rules.line(error), f"valid {format.upper()}")]
+        return [DataFault("$", f"no valid {format.upper()}: {rules.line(error)}", f"valid {format.upper()}")]
     except RecursionError:
         return [DataFault("$", TOO_DEEP, f"valid {format.upper()}")]
     return check_value(value, schema, rows=format == "csv")
 
 
 def check_value(value: Any, schema: Schema, *, rows: bool = False) -> list[DataFault]:
-    """All faults of a value that has been read already, each once. `rows`: it is a CSV, whose cells are all text."""
+    """All faults of a value that has been read already, each once. `rows`: it is a CSV, whose cells are all text.
+
+    One fault says that it took too long; ToolError when the process that it was given to ended without a result.
+    """
+    try:
+        found = bounded.check(value, schema, rows) if bounded.may_take_long(schema) else None
+    except RecursionError:
+        return [_TOO_DEEP]
+    return judge(value, schema, rows) if found is None else found
+
+
+def judge(value: Any, schema: Schema, rows: bool) -> list[DataFault]:
+    """The faults of a value, in this process and however long it takes."""
     found = _by_schema(value, schema, rows) if isinstance(schema, dict) else _by_model(value, schema, rows)
     faults: dict[DataFault, None] = {}
     try:
@@ -82,7 +101,7 @@ def check_value(value: Any, schema: Schema, *, rows: bool = False) -> list[DataF
             if len(faults) == MOST_FAULTS:
                 break
     except RecursionError:
-        return [DataFault("$", TOO_DEEP, "data that is nested less deeply")]
+        return [_TOO_DEEP]
     return list(faults)
 
 

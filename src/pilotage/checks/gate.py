@@ -111,7 +111,7 @@ class Gate:
                 found = check_text(result.text, result.format, self.schema)
             else:
                 found = check_value(result.model_dump(mode="json"), self.schema)
-            return [Fault(fault.path, f"found {fault.found}, expected {fault.expected}") for fault in found]
+            return [Fault(fault.path, str(fault).removeprefix(f"{fault.path}: ")) for fault in found]
         return [Fault(self.kind.__name__, f'the check "{check}" does not fit this result')]
 
     def _ran(self, run: CodeRun) -> None:

@@ -93,12 +93,12 @@ def embedding_text(text: str) -> str:
 
 
 def _scan(folder: Path) -> Iterator[_File]:
-    """Files with a reader, in order of their path. Hidden ones and links that leave the folder are passed over."""
+    """Files with a reader, by path. Passed over: hidden ones, lock files of Office, links that leave the folder."""
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(base, name)
-            if name.startswith(".") or path.suffix.lower() not in READERS:
+            if name.startswith((".", "~$")) or path.suffix.lower() not in READERS:
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(folder):
                 continue

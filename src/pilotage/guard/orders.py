@@ -180,10 +180,18 @@ def suspects(text: str) -> list[str]:
     shown = 0
     for place in sorted(_places(_lowered(lined))):
         if place >= shown and len(found) < MOST:
-            start = max(0, place - BEFORE)
+            start = _word_start(lined, place)
             shown = start + LONGEST_EXCERPT
             found.append(" ".join(lined[start:shown].split()))
     return found
+
+
+def _word_start(text: str, place: int) -> int:
+    """Where an excerpt begins: with the first whole word of the BEFORE characters that stand before a place."""
+    start = max(0, place - BEFORE)
+    if start == 0 or text[start - 1].isspace():
+        return start
+    return next((number for number in range(start, place) if text[number].isspace()), start)
 
 
 def _lowered(text: str) -> str:

@@ -11,6 +11,7 @@ between the judgement and the call.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from pilotage.guard.arguments import is_file, paths_in, texts_in, urls_in
 from pilotage.guard.hosts import ANY, covered, hosts_in, read_host
 from pilotage.settings import AGENTS, CONFIG, PolicySpec, ToolRule
 
-__all__ = ["KNOWLEDGE_TOOLS", "PAGES", "USER", "Denial", "Policy", "hosts_in", "lines"]
+__all__ = ["KNOWLEDGE_TOOLS", "PAGES", "USER", "Denial", "Policy", "Reason", "hosts_in", "lines"]
 
 USER = "user"  # who calls when the command line names a page
 PAGES = "read_page"
@@ -33,10 +34,22 @@ SHOWN = 80  # characters of an address or a name in a sentence
 
 @dataclass(frozen=True)
 class Denial:
-    """Why a call does not run: a sentence for the agent, and the rule that denied it."""
+    """Why a call does not run: a sentence for the agent, the rule that denied it, and what a person may change."""
 
     reason: str
     rule: str
+    hint: str = ""
+
+
+class Reason(str):
+    """Why an address may not be reached, a sentence or "", and the hint that belongs to it."""
+
+    hint: str
+
+    def __new__(cls, text: str = "", hint: str = "") -> Reason:
+        reason = super().__new__(cls, text)
+        reason.hint = hint
+        return reason
 
 
 class Policy:
@@ -60,10 +73,10 @@ class Policy:
         found = self._agent(agent, tool) or self._urls(tool, arguments) or self._paths(tool, arguments)
         return found or self._count(tool)
 
-    def denies_url(self, tool: str, url: str) -> str:
+    def denies_url(self, tool: str, url: str) -> Reason:
         """Why the tool may not reach this address, or "": asked for each redirect too."""
         denial = self._host(tool, url)
-        return f"{denial.reason} ({denial.rule})" if denial else ""
+        return Reason(f"{denial.reason} ({denial.rule})", denial.hint) if denial else Reason()
 
     def within(self, tool: str, path: Path) -> bool:
         """Whether the tool may touch this file."""
@@ -112,12 +125,15 @@ class Policy:
             return None
         if host and (ANY in (domains or ()) or covered(host, self._named if domains is None else domains)):
             return None
-        rule = f"no policy.tools.{PAGES}.domains" if named else f"policy.tools.{tool}.domains"
+        key = f"policy.tools.{tool}.domains"
+        rule = f"{key} names no other" if named else key
         if host is None:
-            return Denial(f"{_shown(url)} is an address without a clear host", rule)
+            return Denial(f"{_shown(url)} {_unclear(url)}", rule)
+        hint = f'add "{host.name}" to {key} in {CONFIG}'
         if named:
-            return Denial(f"{host.name} is no host that you named in the question, with --url or under web.sites", rule)
-        return Denial(f"{host.name} is not among the domains of {tool}", rule)
+            reason = f"{host.name} is no host that you named in the question, with --url or under web.sites"
+            return Denial(reason, rule, f"name it in the question or with --url, or {hint}")
+        return Denial(f"{host.name} is not among the domains of {tool}", rule, hint)
 
     def _paths(self, tool: str, arguments: Mapping[str, Any]) -> Denial | None:
         """KNOWLEDGE_TOOLS take no paths: they ask `within` for each document."""
@@ -183,6 +199,12 @@ def _may_be(text: str, place: Path) -> bool:
 def _first(place: Path, count: int) -> Path:
     """`root/a` of `root/a/b/c` with three parts of its own."""
     return Path(*place.parts[: len(place.parts) - count + 1])
+
+
+def _unclear(url: str) -> str:
+    """What is wrong with an address that has no host."""
+    authority = re.split(r"[/?#]", url.partition("//")[2], maxsplit=1)[0]
+    return "carries a user name or a password" if "@" in authority else "is an address without a clear host"
 
 
 def _shown(text: str) -> str:

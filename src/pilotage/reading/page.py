@@ -12,20 +12,22 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pilotage.errors import ConfigError, ToolError
 from pilotage.guard.fence import clean
+from pilotage.guard.hosts import read_host
 from pilotage.reading import extractor, hidden, maintext
 from pilotage.reading.charset import decode
-from pilotage.reading.documents import Block, Document
+from pilotage.reading.documents import READERS, Block, Document, squeeze
 from pilotage.reading.html import Piece, compose, pieces
 from pilotage.reading.metadata import About, Link, about, as_author, iso_date, links
 from pilotage.reading.tree import BLOCKS, Tree, parse
 from pilotage.settings import SiteSpec, WebSpec
+from pilotage.web.content import is_binary
 
 if TYPE_CHECKING:
     from pilotage.web.fetch import Fetcher
@@ -38,12 +40,18 @@ _MARKUP = re.compile(
 )
 _PARAGRAPH = re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*\S[^\n]*)*")
 WHOLE = 0.6  # trafilatura's text counts when it is at least so long against our own; it drops parts of some pages
+LONGEST_TITLE = 100  # characters of a title made of an address or a line
+SAVED = (".html", ".htm", ".xhtml", ".txt")  # endings of saved pages
+NAMING = "name an .html or .html.gz file, or an address with https://"
 _HINT = "correct it in config/pilotage.yaml"
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page as it was read. `text` is that of `document`; `sha256` is that of the bytes; `hidden` did not reach it."""
+    """A page as it was read. `text` is that of `document`; `sha256` is that of the bytes; `hidden` did not reach it.
+
+    `notes` say what of the site's profile did not fit.
+    """
 
     url: str
     title: str
@@ -57,6 +65,7 @@ class Page:
     hidden: list[str]
     document: Document
     extractor: str
+    notes: list[str] = field(default_factory=list)
 
 
 def fetch_page(url: str, fetcher: Fetcher, spec: WebSpec, allow: Callable[[str], str]) -> Page:
@@ -66,12 +75,20 @@ def fetch_page(url: str, fetcher: Fetcher, spec: WebSpec, allow: Callable[[str],
 
 
 def read_file(path: Path, spec: WebSpec) -> Page:
-    """Read a saved page, FILE.html or FILE.html.gz; its address is the canonical one that it names."""
+    """Read a saved page, FILE.html or FILE.html.gz; its address is the canonical one that it names.
+
+    ToolError for a file that is no page, by its ending or its bytes.
+    """
+    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if ending in READERS and ending not in SAVED:
+        raise _no_html(path, ending)
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             body = file.read(spec.bytes + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ToolError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if is_binary(body):
+        raise _no_html(path, ending)
     if len(body) > spec.bytes:
         raise ToolError(f"{path} is larger than {spec.bytes:,} bytes (web.bytes)")
     page = read(body, "", spec=spec, name=str(path))
@@ -82,7 +99,7 @@ def read(body: bytes, url: str, *, content_type: str = "", charset: str = "", sp
     """Read HTML or plain text; `name` stands in errors for an address. ToolError when there is nothing to read."""
     text = decode(body, charset)
     if not _is_markup(text, content_type):
-        page = _plain(text, url, body)
+        page = _plain(text, url, body, name)
     else:
         try:
             page = _Reader(parse(text), url, spec).page(body)
@@ -94,8 +111,9 @@ def read(body: bytes, url: str, *, content_type: str = "", charset: str = "", sp
 
 
 def check_sites(spec: WebSpec) -> None:
-    """ConfigError when a selector in web.sites is no CSS, or the extractor that was asked for is not installed."""
+    """ConfigError when a key of web.sites is no host or a selector no CSS, or the extractor is not installed."""
     for domain, site in spec.sites.items():
+        _check_domain(domain)
         single = [(key, getattr(site, key)) for key in ("content", "title", "author", "published")]
         several = [("drop", selector) for selector in site.drop]
         fields = [(f"fields.{key}", selector) for key, selector in site.fields.items()]
@@ -104,6 +122,22 @@ def check_sites(spec: WebSpec) -> None:
                 _check_selector(selector, f"web.sites.{domain}.{key}")
     if spec.extractor == "trafilatura" and not extractor.installed():
         raise ConfigError("web.extractor is trafilatura, which is not installed", hint="uv sync --extra pages, or bs4")
+
+
+def _check_domain(domain: str) -> None:
+    """A key that is written as no address has its host would never be found."""
+    host = read_host(f"[{domain}]" if domain.count(":") > 1 and "/" not in domain and "[" not in domain else domain)
+    if host and host.name == domain.lower():
+        return
+    meant = read_host(domain.removeprefix("*."))
+    hint = f'write "{meant.name}": it counts for every port and path and for what is below' if meant else _HINT
+    raise ConfigError(f'web.sites: "{domain}" is no bare host', hint=hint)
+
+
+def _no_html(path: Path, ending: str) -> ToolError:
+    return ToolError(
+        f"{path} is no HTML", hint="put it into knowledge/" if ending in READERS.keys() - SAVED else NAMING
+    )
 
 
 def _check_selector(selector: str, key: str) -> None:
@@ -121,12 +155,19 @@ def _is_markup(text: str, content_type: str) -> bool:
     return not content_type.startswith("text/plain") and bool(_MARKUP.search(text[:5_000]))
 
 
-def _plain(text: str, url: str, body: bytes) -> Page:
+def _plain(text: str, url: str, body: bytes, name: str) -> Page:
     text = clean(text)
     blocks = [Block("prose", "", *match.span()) for match in _PARAGRAPH.finditer(text)]
-    title = text.strip().partition("\n")[0][:100]
+    title = _name(url) or squeeze(Path(name).name) or text.strip().partition("\n")[0]
+    title = title[:LONGEST_TITLE]
     digest = hashlib.sha256(body).hexdigest()
     return Page(url, title, "", "", "", text, [], digest, {}, [], Document(title, text, blocks), "text")
+
+
+def _name(url: str) -> str:
+    """The last part of an address, or its host: what a text without a title is called."""
+    parts = urlsplit(url)
+    return squeeze(unquote(parts.path.rstrip("/").rpartition("/")[2])) or parts.netloc
 
 
 @dataclass
@@ -136,6 +177,7 @@ class _Reader:
     tree: Tree
     url: str
     spec: WebSpec
+    notes: list[str] = field(default_factory=list)
 
     def page(self, body: bytes) -> Page:
         hidden.mark(self.tree)
@@ -145,11 +187,13 @@ class _Reader:
         found, by = self._pieces(site)
         text, blocks = compose(found)
         facts = self._corrected(facts, site)
-        fields = {name: value for name, selector in site.fields.items() if (value := self._value(selector))}
+        fields = {
+            name: value for name, selector in site.fields.items() if (value := self._value(selector, f"fields.{name}"))
+        }
         return Page(
             self.url, facts.title, facts.author, facts.published, facts.canonical, text,
             links(self.tree, found, self.url), hashlib.sha256(body).hexdigest(), fields, unseen,
-            Document(facts.title, text, blocks), by,
+            Document(facts.title, text, blocks), by, self.notes,
         )  # fmt: skip
 
     def _drop(self, site: SiteSpec) -> None:
@@ -158,8 +202,10 @@ class _Reader:
                 self.tree.nodes[number].hidden = "dropped"
 
     def _pieces(self, site: SiteSpec) -> tuple[list[Piece], str]:
-        if site.content and (found := self._of_profile(site.content)):
-            return found, "profile"
+        if site.content:
+            if found := self._of_profile(site.content):
+                return found, "profile"
+            self._note("content", site.content)
         own = maintext.choose(self.tree)
         other = extractor.extract(self.tree) if self.spec.extractor != "bs4" else []
         is_whole = _length(other) >= WHOLE * _length(own)
@@ -174,7 +220,7 @@ class _Reader:
         return found
 
     def _corrected(self, facts: About, site: SiteSpec) -> About:
-        title, author, published = (self._value(selector) for selector in (site.title, site.author, site.published))
+        title, author, published = (self._value(getattr(site, key), key) for key in ("title", "author", "published"))
         return About(
             title or facts.title,
             as_author(author) or facts.author,
@@ -182,17 +228,22 @@ class _Reader:
             facts.canonical,
         )
 
-    def _value(self, selector: str | None) -> str:
+    def _value(self, selector: str | None, key: str) -> str:
         """The text of the first element that matches, or what a <meta> or <time> of that name says."""
         if not selector:
             return ""
-        _check_selector(selector, f"web.sites.{_domain(self.url, self.spec)}")
-        visible = self.tree.select(selector)
+        visible = self._select(selector, key)
         tag = self.tree.soup.select_one(selector)
         if visible:
             attrs = self.tree.nodes[visible[0]].attrs
             return clean(attrs.get("datetime", "") or self.tree.text(visible[0]))
-        return clean(str(tag.get("content", ""))) if tag is not None and tag.name == "meta" else ""
+        if tag is not None and tag.name == "meta":
+            return clean(str(tag.get("content", "")))
+        self._note(key, selector)
+        return ""
+
+    def _note(self, key: str, selector: str) -> None:
+        self.notes.append(f'web.sites.{_domain(self.url, self.spec)}.{key} "{selector}" matches nothing here')
 
     def _select(self, selector: str, key: str) -> list[int]:
         _check_selector(selector, f"web.sites.{_domain(self.url, self.spec)}.{key}")

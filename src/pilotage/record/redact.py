@@ -1,7 +1,8 @@
 """Takes secrets out of text before it is hashed, stored or shown.
 
 What is found: the values of variables whose names say that they are secret (KEY, TOKEN, SECRET, PASSWORD), bearer
-tokens, passwords in URLs, the key formats of common providers, private keys, and the patterns of `record.redact`.
+tokens, passwords in URLs, values in a URL's query whose names say so (?api_key=…), the key formats of common providers,
+private keys, and the patterns of `record.redact`.
 What is not: secrets of a form of their own that stand in no variable.
 """
 
@@ -34,6 +35,15 @@ PATTERNS = (
     r"(?<=://)[^\s/:@]*:[^\s/@]+(?=@)",  # user:password in a URL
 )
 
+_END = r"\s&#\"'<>`|"  # what ends a value in a URL, which may stand in brackets or at the end of a sentence
+_PLACEHOLDER = rf"(?:(?i:your|my)[_.-]|x{{8}}|[A-Z]+(?:[_-][A-Z]+)+(?![^{_END})\].,;:!?])|[{{\[]|\$\{{|%7B|%3C|%24%7B)"
+QUERY = re.compile(  # the name stays, for the reader to know which value is gone
+    r"((?i:[?&]|&amp;)(?i:(?:[a-z]{1,20}[_.-]){0,3}(?:api[_-]?key|sig|signature|secret|password|passwd|pwd)"
+    r"|(?:(?:access|auth|refresh|id|session|security|private|bearer|x-amz-security)[_-])?token"
+    r"|(?:(?:access|auth|account|private|secret|subscription)[_-])?key|accesstoken|authtoken)=)"
+    rf"(?!{_PLACEHOLDER})[^{_END}]{{{SHORTEST_VALUE - 1},}}[^{_END})\].,;:!?]"
+)
+
 
 def is_secret(variable: str) -> bool:
     """Whether a variable's name says that its value is secret; API_KEY_ENV holds a name, not a key."""
@@ -62,6 +72,7 @@ class Redactor:
         self._patterns = [re.compile("|".join([*literal, *PATTERNS])), *further]
 
     def text(self, text: str) -> str:
+        text = QUERY.sub(rf"\1{MARK}", text)
         for pattern in self._patterns:
             text = pattern.sub(MARK, text)
         return text

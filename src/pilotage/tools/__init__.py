@@ -11,8 +11,10 @@ own, which is killed at its timeout: for calls that block. The policy in config/
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from pilotage.errors import ConfigError
@@ -42,9 +44,9 @@ def tool(function: Any = None, *, timeout: float | None = None, isolate: bool = 
     def mark(function: Any) -> Any:
         if not (function.__doc__ or "").strip():
             raise ConfigError(f"The tool {function.__name__} has no docstring", hint="say in one line what it does")
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and not _is_time(timeout):
             raise ConfigError(
-                f"The tool {function.__name__} has a timeout of {timeout} s against more than 0",
+                f"{where(function)}: the tool {function.__name__} has a timeout of {timeout!r} against seconds above 0",
                 hint="leave it out for limits.tool_seconds",
             )
         setattr(function, MARK, Marked(timeout, isolate))
@@ -56,3 +58,17 @@ def tool(function: Any = None, *, timeout: float | None = None, isolate: bool = 
 def marked(function: Any) -> Marked:
     found = getattr(function, MARK, None)
     return found if isinstance(found, Marked) else Marked()
+
+
+def where(function: Any) -> str:
+    """`src/my_crew/tools.py:27`: where a function begins, as seen from its project."""
+    code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
+    if code is None:
+        return type(function).__name__
+    path = Path(code.co_filename)
+    root = next((folder for folder in path.parents if (folder / "config" / "pilotage.yaml").is_file()), path.parent)
+    return f"{path.relative_to(root).as_posix()}:{code.co_firstlineno}"
+
+
+def _is_time(timeout: Any) -> bool:
+    return isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0

@@ -72,7 +72,7 @@ class BuiltIn:
             if own is not None and read_host(url) == own:
                 return ""
             if policy.rule(name).domains is None:
-                return f"it is another host than that of {name} (no policy.tools.{name}.domains)"
+                return f"it is another host than that of {name} (policy.tools.{name}.domains names no other)"
             return policy.denies_url(name, url)
 
         ask = service_tool(name, spec, self.desk.fetcher, allow, os.environ)

@@ -7,9 +7,12 @@ from typing import Any
 
 from pilotage.errors import ConfigError
 from pilotage.guard.fence import suspects
+from pilotage.guard.hosts import read_host
 from pilotage.guard.policy import PAGES, Policy, hosts_in
-from pilotage.reading.page import Page, check_sites, fetch_page, read_file
+from pilotage.reading.documents import READERS
+from pilotage.reading.page import NAMING, SAVED, Page, check_sites, fetch_page, read_file
 from pilotage.settings import Settings
+from pilotage.web.address import literal
 from pilotage.web.fetch import Fetcher
 
 
@@ -18,14 +21,17 @@ def look(target: str, settings: Settings) -> dict[str, Any]:
 
     ToolError when it is refused or cannot be read, ConfigError when there is no such file.
     """
+    if not target.strip():
+        raise ConfigError("no address and no file is named", hint=NAMING)
     check_sites(settings.engine.web)
-    page = _fetched(target, settings) if "://" in target else _from_file(Path(target), settings)
+    page = _fetched(target, settings) if "://" in target else _from_file(target, settings)
     return {
         "url": page.url, "title": page.title, "author": page.author, "published": page.published,
         "canonical": page.canonical, "text": page.text,
         "links": [{"text": link.text, "url": link.url} for link in page.links],
         "fields": page.fields, "sha256": page.sha256, "extractor": page.extractor,
         "suspicious": [excerpt for text in (page.text, *page.hidden) for excerpt in suspects(text)],
+        "notes": page.notes,
     }  # fmt: skip
 
 
@@ -36,7 +42,19 @@ def _fetched(url: str, settings: Settings) -> Page:
     return fetch_page(url, fetcher, spec.web, lambda hop: policy.denies_url(PAGES, hop))
 
 
-def _from_file(path: Path, settings: Settings) -> Page:
+def _from_file(target: str, settings: Settings) -> Page:
+    path = Path(target)
     if not path.is_file():
-        raise ConfigError(f"{path} is no file", hint="name an .html or .html.gz file, or an address with https://")
+        raise ConfigError(f"{target} is no file", hint=_meant(target) or NAMING)
     return read_file(path, settings.engine.web)
+
+
+def _meant(target: str) -> str:
+    """The hint for an address without its scheme: `example.org/a`, not `page.html` and not `notes/page`."""
+    host, name = read_host(target), target.partition("/")[0]
+    if not host or Path(name).suffix.lower() in (*SAVED, *READERS, ".gz"):
+        return ""
+    inside = literal(host.name) is not None or host.name == "localhost"
+    if not (inside or hosts_in(name)):
+        return ""
+    return f"for an address write {'http' if inside else 'https'}://{target}"

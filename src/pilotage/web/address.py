@@ -47,9 +47,13 @@ class Refused(Exception):
     `of_start` when it is about the whole way from the first URL on, not about the one that was reached.
     """
 
-    def __init__(self, reason: str, *, of_start: bool = False) -> None:
+    def __init__(self, reason: str, *, of_start: bool = False, hint: str = "") -> None:
         super().__init__(reason)
-        self.of_start = of_start
+        self.of_start, self.hint = of_start, hint
+
+
+class NotPublic(Refused):
+    """The URL leads into a network that is not the open internet."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class Target:
     def netloc(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def entry(self) -> str:
+        """The host with its port as policy.allow_private_hosts names it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def origin(self) -> str:

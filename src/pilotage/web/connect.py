@@ -18,7 +18,8 @@ from functools import cache
 from ipaddress import ip_address
 from typing import Any
 
-from pilotage.web.address import IP, Refused, Target, is_private_host, is_public, literal
+from pilotage.settings import CONFIG
+from pilotage.web.address import IP, NotPublic, Refused, Target, is_private_host, is_public, literal
 
 HEAD_BYTES = 262_144  # of status line and headers, and of what frames a body
 TRIED = 8  # addresses of one host that are tried in turn
@@ -93,13 +94,21 @@ def resolve(target: Target, deadline: Deadline, *, private: bool) -> list[IP]:
     own = literal(target.host)
     if own is not None:
         if not private and not is_public(own):
-            raise Refused("is not at a public address")
+            raise NotPublic("is not at a public address", hint=_opening(target, own))
         return [own]
     found = _look_up(target.host, target.port, deadline)
     for ip in found:
         if not (is_public(ip) or (private and is_private_host(ip))):
-            raise Refused(f"leads to {ip}, which is not a public address")
+            hint = "" if private else _opening(target, ip)
+            raise NotPublic(f"leads to {ip}, which is not a public address", hint=hint)
     return found
+
+
+def _opening(target: Target, ip: IP) -> str:
+    """How a network of one's own is opened; nothing for addresses that should stay closed, such as metadata."""
+    if not is_private_host(ip):
+        return ""
+    return f'to read your own network, add "{target.entry}" to policy.allow_private_hosts in {CONFIG}'
 
 
 @contextmanager

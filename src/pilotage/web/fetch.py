@@ -14,16 +14,17 @@ from typing import Any
 from urllib.parse import urljoin
 
 from pilotage.errors import ToolError
+from pilotage.guard.policy import Reason
 from pilotage.settings import WebSpec
 from pilotage.web import content
-from pilotage.web.address import PrivateHosts, Refused, Target, read_url, shown
+from pilotage.web.address import NotPublic, PrivateHosts, Refused, Target, read_url, shown
 from pilotage.web.connect import Deadline, resolve
 from pilotage.web.exchange import Answer, Request, exchange
 from pilotage.web.pace import Pace
 from pilotage.web.robots import CAP, Robots
 
 Allow = Callable[[str], str]
-"""Why this URL may not be fetched, or "" when it may."""
+"""Why this URL may not be fetched, or "" when it may; a Reason brings its hint."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,13 @@ class _Trip:
 
     def check(self, target: Target) -> None:
         if reason := self.allow(target.url):
-            raise Refused(f"may not be fetched: {reason}")
+            hint = reason.hint if isinstance(reason, Reason) else ""
+            raise Refused(f"may not be fetched: {reason}", hint=hint)
+
+    def error(self, refused: Refused) -> ToolError:
+        """The refusal as an error. Where a redirect leads inside, nobody is asked to open the network for it."""
+        led_inside = bool(self.passed) and isinstance(refused, NotPublic)
+        return ToolError(self.sentence(refused), hint="" if led_inside else refused.hint)
 
     def sentence(self, refused: Refused) -> str:
         at, passed = (shown(url) for url in (self.at, self.passed[0] if self.passed else self.at))
@@ -100,10 +107,10 @@ class Fetcher:
         try:
             return self._fetch(request, tuple(accept), trip)
         except Refused as error:
-            raise ToolError(trip.sentence(error)) from None
+            raise trip.error(error) from None
         except TimeoutError:
             late = Refused(f"took longer than {self._spec.seconds:g} seconds (web.seconds)", of_start=True)
-            raise ToolError(trip.sentence(late)) from None
+            raise trip.error(late) from None
 
     def _fetch(self, request: Request, accept: tuple[str, ...], trip: _Trip) -> Fetched:
         target = _go_to(trip.at, trip)
