@@ -25,10 +25,12 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 from bs4 import BeautifulSoup
 
 from pilotage.errors import ToolError
+from pilotage.reading import furniture
 from pilotage.reading.page import read
 from pilotage.settings import WebSpec
 
@@ -76,6 +78,7 @@ def readers() -> list[Row]:
     with_trafilatura = find_spec("trafilatura") is not None
     return [
         Row("pilotage, bs4", ours("bs4")),
+        Row("pilotage, bs4, without its list of names", unnamed(ours("bs4"))),
         Row("pilotage, trafilatura", ours("trafilatura") if with_trafilatura else None),
         Row("soup.get_text()", lambda body, _url: BeautifulSoup(body, "lxml").get_text()),
         Row("readability-lxml", readability if find_spec("readability") else None),
@@ -91,6 +94,16 @@ def ours(extractor: str) -> Reader:
             return read(body, url, spec=spec).text
         except ToolError:
             return ""
+
+    return read_page
+
+
+def unnamed(reader: Reader) -> Reader:
+    """The same by form alone: no class or id tells it what is a menu, a teaser, a comment."""
+
+    def read_page(body: bytes, url: str) -> str:
+        with patch.multiple(furniture, _VOCABULARY=frozenset(), _ALWAYS=frozenset(), _UNSEEN=frozenset()):
+            return reader(body, url)
 
     return read_page
 
