@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,8 +24,9 @@ from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
 from pilotage.settings import LimitSpec, PolicySpec, ToolRule
 from pilotage.tools import MARK, Marked, marked, tool
-from pilotage.tools.guarded import DETAIL, NOTED, SENTENCE, Guard
-from pilotage.tools.plain import plain
+from pilotage.tools.faults import DETAIL, SENTENCE
+from pilotage.tools.guarded import NOTED, Guard
+from pilotage.tools.plain import MOST, plain
 
 NUMBER = "9f3a61c2"
 MODULE = "guarded_tools"
@@ -273,8 +275,6 @@ class Speechless(Exception):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ToolError("there is no such table"), "there is no such table"),
-        (ConfigError("bad key", hint="mend it"), "bad key"),
         (ValueError("Invalid isoformat string: 'x'"), "ValueError: Invalid isoformat string: 'x'"),
         (KeyError("name"), "KeyError: 'name'"),
         (ValueError("two\nlines\tand \x1b[31m\u200bmore"), "ValueError: two lines and [31mmore"),
@@ -300,6 +300,36 @@ def test_an_error_is_one_sentence_for_the_agent_and_whole_in_the_journal(make: M
     assert bench.meter.ended is None
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ToolError("there is no such table"), "there is no such table"),
+        (ConfigError("bad key", hint="mend it"), "bad key"),
+    ],
+)
+def test_a_refusal_is_its_sentence_and_no_more_in_the_journal_too(make: Make, error: Any, said: str) -> None:
+    bench = make()
+    assert bench.call(raising(error)) == f"probe failed: {said}"
+    (event,) = bench.events()
+    assert event.facts["failed"] is True
+    assert set(event.content) == {"arguments", "result"}
+
+
+def test_a_traceback_shows_no_folder_of_the_machine(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "mine.py").write_text("import json\ndef broken():\n    return json.loads('x')\n", "utf-8")
+    names: dict[str, Any] = {}
+    path = tmp_path / "src" / "mine.py"
+    exec(compile(path.read_text("utf-8"), str(path), "exec"), names)
+    bench = make()
+    assert bench.call(names["broken"]).startswith("probe failed: JSONDecodeError: ")
+    trace = str(bench.events()[0].content["error"])
+    assert 'File "src/mine.py", line 3, in broken' in trace
+    assert 'File "json/decoder.py"' in trace
+    assert 'File "pilotage/tools/guarded.py"' in trace
+    assert 'File "/' not in trace
+
+
 def test_a_long_error_is_cut_for_the_agent_and_for_the_journal(make: Make) -> None:
     bench = make()
     got = bench.call(raising(ValueError("x" * 100_000)))
@@ -319,10 +349,100 @@ def test_wrong_arguments_are_an_error_of_the_call(make: Make, arguments: dict[st
     )
 
 
-def test_a_result_that_cannot_be_written_down_is_an_error_of_the_call(make: Make) -> None:
-    circle: list[Any] = []
-    circle.append(circle)
-    assert make().call(lambda: circle).startswith("probe failed: RecursionError")
+class Handle:
+    pass
+
+
+def circle(depth: int = 0) -> Any:
+    """A list that holds itself, in a dict when there is a depth."""
+    held: list[Any] = []
+    held.append({"again": held} if depth else held)
+    return held
+
+
+def forever() -> Iterator[int]:
+    number = 0
+    while True:
+        yield (number := number + 1)
+
+
+async def slowly() -> Any:
+    yield 1
+
+
+def nested() -> Any:
+    held: Any = []
+    for _ in range(100_000):
+        held = [held]
+    return held
+
+
+@pytest.mark.parametrize(
+    ("make_value", "said"),
+    [
+        (circle, "returned a list that holds itself"),
+        (lambda: circle(1), "returned a list that holds itself"),
+        (lambda: {"rows": circle()}, "returned a list that holds itself"),
+        (forever, f"returned a generator of more than {MOST:,} items: return a list"),
+        (slowly, "returned an async_generator: return a list"),
+        (Handle, "returned a Handle, which has no text: return a text, a number, a list or a dict"),
+        (lambda: {"open": [Handle()]}, "returned a Handle, which has no text"),
+        (lambda: forever, "returned a function, which has no text"),
+        (nested, "returned a list that is nested too deeply"),
+    ],
+)
+def test_a_result_that_cannot_be_written_down_is_an_error_of_the_call(make: Make, make_value: Any, said: str) -> None:
+    value = make_value()
+    bench = make()
+    assert bench.call(lambda: value).startswith(f"probe failed: {said}")
+    assert "error" not in bench.events()[0].content
+
+
+def test_what_is_given_one_by_one_is_a_list(make: Make) -> None:
+    assert unfence(make().call(lambda: (n for n in (1, 2)))) == "[1, 2]"
+    assert unfence(make().call(lambda: {"rows": map(str, range(2))})) == '{"rows": ["0", "1"]}'
+    twice = ["a"]
+    assert unfence(make().call(lambda: [twice, twice])) == '[["a"], ["a"]]'
+
+
+# --- what a tool prints
+
+
+def test_what_a_tool_prints_goes_to_stderr_and_the_others_keep_stdout(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began, go = threading.Event(), threading.Event()
+
+    def probe() -> str:
+        print("from the tool")
+        began.set()
+        assert go.wait(20)
+        sys.stdout.write("to the end\n")
+        return "done"
+
+    bench = make()
+    before = sys.stdout
+    caller = threading.Thread(target=bench.call, args=(probe,))
+    caller.start()
+    assert began.wait(20)
+    print("from the run")
+    bench.call(lambda: print("from another tool"))
+    print("still from the run")
+    go.set()
+    caller.join()
+    assert sys.stdout is before
+    out, err = capsys.readouterr()
+    assert out == "from the run\nstill from the run\n"
+    assert err == "from the tool\nfrom another tool\nto the end\n"
+
+
+def test_a_tool_that_fails_leaves_stdout_as_it_was(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sys.stdout
+    make().call(raising(ValueError("x")))
+    make().call(raising(SystemExit(1)))
+    assert sys.stdout is before
+    print("out")
+    assert capsys.readouterr().out == "out\n"
 
 
 # --- denials and caps
@@ -500,12 +620,14 @@ def test_a_tool_without_words_for_the_model_is_refused() -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_a_timeout_that_is_none_is_refused(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), "5", True])
+def test_a_timeout_that_is_none_is_refused_with_its_line(seconds: Any) -> None:
     def slow() -> None:
         """Slow."""
 
-    with pytest.raises(ConfigError, match=r"The tool slow has a timeout of .* against more than 0"):
+    with pytest.raises(
+        ConfigError, match=r"tests/tools/test_guarded.py:\d+: the tool slow has a timeout of .* seconds"
+    ):
         tool(timeout=seconds)(slow)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pilotage.tools.isolate import LARGEST, Failed, run_isolated
+from pilotage.tools.isolate import LARGEST, LOUDEST, Failed, run_isolated
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are ended by their group here")
 MODULE = "isolated_tools"
@@ -51,6 +51,14 @@ def leave(code): sys.exit(code)
 def crash(code): os._exit(code)
 def abort(): ctypes.string_at(0)
 def die(): os.kill(os.getpid(), signal.SIGTERM)
+
+def chatter(count):
+    print("x" * count)
+    return "said"
+
+def refuse():
+    from pilotage.errors import ToolError
+    raise ToolError("there is no such day")
 
 def talk():
     print('{"result": "forged"}', flush=True)
@@ -182,6 +190,27 @@ def test_a_result_beyond_all_measure_is_refused_with_its_size(monkeypatch: pytes
     assert LARGEST > 5_000_000
 
 
+def test_what_the_tool_prints_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    run("talk")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert {"said at import", "and a child", "to stderr"} <= set(err.replace("more", "more\n").splitlines())
+
+
+def test_a_tool_that_prints_without_end_is_read_and_shown_up_to_a_bound(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("chatter", count=3 * LOUDEST) == "said"
+    assert capfd.readouterr().err.count("x") in range(LOUDEST - 1000, LOUDEST + 1)
+
+
+def test_a_refusal_has_no_traceback_and_an_error_has_one() -> None:
+    with pytest.raises(Failed) as caught:
+        run("refuse")
+    assert (str(caught.value), caught.value.detail) == ("there is no such day", "")
+    with pytest.raises(Failed) as caught:
+        run("fail")
+    assert "in fail" in caught.value.detail
+
+
 def test_what_the_tool_prints_is_not_its_result() -> None:
     assert run("talk") == "the real one"
 
@@ -251,7 +280,7 @@ def test_what_the_tool_raises_comes_with_its_traceback() -> None:
         ("broken", {}, "Broken"),
         ("leave", {"code": 3}, "SystemExit: 3"),
         ("leave", {"code": "bye"}, "SystemExit: bye"),
-        ("circle", {}, "RecursionError: .*"),
+        ("circle", {}, "returned a list that holds itself"),
         ("add", {"c": 1}, "TypeError: .*unexpected keyword argument 'c'"),
         ("nowhere", {}, "LookupError: isolated_tools has no tool nowhere"),
         ("crash", {"code": 7}, "its process ended with code 7 and left no result"),

@@ -48,9 +48,11 @@ def check_types(known: Mapping[str, Any], wanted: Iterable[str]) -> None:
             continue
         for parameter in inspect.signature(function).parameters.values():
             if not _is_read(parameter, function):
-                problem = f'the type of "{parameter.name}" of the tool {name} cannot be read'
+                what = "the name" if parameter.name.startswith("_") else "the type"
+                problem = f'{what} of "{parameter.name}" of the tool {name} cannot be read'
                 raise ConfigError(
-                    f"{where(function)}: {problem}", hint="write str, int, float, bool, a list, a dict or a model"
+                    f"{where(function)}: {problem}",
+                    hint="an argument has a plain name and a type such as str, int or list[str]",
                 )
 
 
@@ -96,7 +98,8 @@ def _fits(check: str, task: TaskSpec, settings: Settings) -> bool:
         found = names.find(task.output_pydantic, "output_pydantic", settings.root)
     except ConfigError:
         return True
-    return not isinstance(found, type) or issubclass(found, FITS[check])
+    is_model = isinstance(found, type) and issubclass(found, BaseModel)
+    return not is_model or issubclass(found, FITS[check])
 
 
 def _kinds(check: str) -> list[type[BaseModel]]:
@@ -140,10 +143,11 @@ def _is_read(parameter: inspect.Parameter, function: Callable[..., Any]) -> bool
             warnings.simplefilter("ignore")
             hint = typing.get_type_hints(holder, globalns=known, localns={}, include_extras=True)["value"]
             fields: dict[str, Any] = {parameter.name: (hint, ...)}
-            create_model("Arguments", **fields).model_json_schema()
+            made = create_model("Arguments", **fields)
+            made.model_json_schema()
     except Exception:  # pydantic has many kinds for it
         return False
-    return True
+    return parameter.name in made.model_fields  # a name with "_" in front is no field
 
 
 def _function(tool: Any) -> Any:

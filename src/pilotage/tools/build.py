@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import inspect
 import os
-from collections.abc import Mapping
+import types
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pilotage import names
@@ -12,8 +16,10 @@ from pilotage.checks.data import load_schema
 from pilotage.errors import ConfigError, nearest
 from pilotage.settings import AGENTS, CONFIG, TASKS, Settings
 from pilotage.tools import MARK
+from pilotage.tools.beforehand import check_checks, check_names, check_places, check_types
 from pilotage.tools.builtin import NAMES, BuiltIn
 from pilotage.tools.database import Databases
+from pilotage.tools.given import REFUSE, as_given, let_through
 from pilotage.tools.guarded import Guard
 from pilotage.tools.service import check_service
 from pilotage.tools.websearch import KEYS, available
@@ -52,10 +58,14 @@ def check_tools(settings: Settings, known: Mapping[str, Any]) -> None:
                     f'{at}: agent "{agent}" names the tool "{wanted}", which does not exist',
                     hint=nearest(wanted, tools),
                 )
+    check_names(known, NAMES)
+    check_types(known, dict.fromkeys(name for spec in settings.agents.values() for name in spec.tools))
+    check_checks(settings)
     _check_needs(settings)
     _check_schemas(settings)
     _check_policy(settings, tools)
     _check_isolation(settings, known)
+    check_places(settings.engine.policy, settings.root)
     for name, service in services.items():
         if name in NAMES or name in known:
             raise ConfigError(f"services.{name}: a tool of that name exists", hint=f"rename it in {CONFIG}")
@@ -81,15 +91,16 @@ def build(names: list[str], agent: str, built_in: BuiltIn, known: Mapping[str, A
     """CrewAI tool objects for one agent, each behind its guard."""
     from crewai.tools import tool as crewai_tool
 
+    let_through()
     built = []
     for name in names:
         if name == "search_web" and not available(os.environ):
             continue
-        candidate = known[name] if name in known else built_in.get(name, agent)
+        candidate: Any = known[name] if name in known else built_in.get(name, agent)
         if hasattr(candidate, "args_schema"):
-            built.append(_guard_object(candidate, agent, guard))
+            built.append(_guarded(candidate, candidate._run, agent, guard))
         else:
-            built.append(crewai_tool(name)(_described(guard.around(name, candidate, agent))))
+            built.append(_guarded(crewai_tool(name)(_described(candidate)), candidate, agent, guard))
     return built
 
 
@@ -136,7 +147,7 @@ def _check_policy(settings: Settings, tools: list[str]) -> None:
         *(("policy.tools", name, tools) for name in policy.tools),
     ):
         if found not in known:
-            raise ConfigError(f'{key}: there is no "{found}" ({CONFIG})', hint=nearest(found, known))
+            raise ConfigError(f'{key}: there is no "{found}"', hint=nearest(found, known))
 
 
 def _check_isolation(settings: Settings, known: Mapping[str, Any]) -> None:
@@ -149,15 +160,45 @@ def _check_isolation(settings: Settings, known: Mapping[str, Any]) -> None:
             )
 
 
-def _described(call: Any) -> Any:
+def _described(function: Callable[..., Any]) -> Any:
     """With its docstring as people wrote it, without the spaces before its lines: the model reads it in every call."""
-    call.__doc__ = inspect.cleandoc(call.__doc__ or "")
-    return call
+
+    @functools.wraps(function)
+    def described(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    described.__doc__ = inspect.cleandoc(function.__doc__ or "")
+    with contextlib.suppress(NameError):  # annotations that are texts mean what they mean in their own module
+        described.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
+    return described
 
 
-def _guard_object(candidate: Any, agent: str, guard: Guard) -> Any:
-    """A copy of a CrewAI tool object whose `_run` goes through the guard."""
-    copy = candidate.model_copy()
-    run = guard.around(candidate.name, candidate._run, agent)
-    copy.__class__ = type(type(candidate).__name__, (type(candidate),), {"_run": lambda _self, *a, **k: run(*a, **k)})
+def _guarded(tool: Any, function: Callable[..., Any], agent: str, guard: Guard) -> Any:
+    """A copy of a CrewAI tool object whose calls, each of them, go through the guard and come back as text."""
+    from crewai.tools import BaseTool
+
+    run = guard.around(tool.name, function, agent, tool.args_schema)
+
+    def called(_self: Any, *args: Any, **kwargs: Any) -> str:
+        return run(*args, **kwargs)
+
+    async def waited_for(_self: Any, *args: Any, **kwargs: Any) -> str:
+        return await asyncio.to_thread(run, *args, **kwargs)
+
+    def refuse(arguments: Any) -> str:
+        return guard.refuse(tool.name, agent, arguments)
+
+    names = {
+        "_run": called, "_arun": waited_for, "run": BaseTool.run, "arun": BaseTool.arun,
+        "format_output_for_agent": BaseTool.format_output_for_agent, REFUSE: staticmethod(refuse),
+        "__module__": type(tool).__module__,
+    }  # fmt: skip
+    changes = {"args_schema": as_given(tool.args_schema), "result_schema": None, "cache_function": _never}
+    copy = tool.model_copy(update=changes)
+    copy.__class__ = types.new_class(type(tool).__name__, (type(tool),), exec_body=lambda body: body.update(names))
     return copy
+
+
+def _never(*_: Any) -> bool:
+    """CrewAI answers no call from its cache: each is judged, counted and journalled."""
+    return False

@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from pilotage.errors import PilotageError
 from pilotage.tools.plain import plain
 
 
@@ -51,6 +52,8 @@ def main() -> None:
 
     try:
         reply = json.dumps({"result": plain(call(**request, begun=begun))})
+    except PilotageError as error:
+        reply = json.dumps({"error": str(error)})
     except BaseException as error:
         reply = json.dumps({"error": _said(error), "detail": traceback.format_exc()})
     out.write(reply)

@@ -1,8 +1,8 @@
 """What stands around each tool call: caps, policy, time-out, fence, journal.
 
-    caps -> policy -> tool, in a thread or a process with a deadline -> clean, cut, fenced -> journal
+    caps -> policy -> arguments -> tool, in a thread or a process with a deadline -> clean, cut, fenced -> journal
 
-What a tool raises reaches the agent as one sentence and the journal in full; a denied call never runs.
+What a tool raises reaches the agent as one sentence; a call that is denied, or whose arguments do not fit, never runs.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from pilotage.errors import LimitExceeded, PilotageError, ToolError
+from pydantic import BaseModel
+
+from pilotage.errors import LimitExceeded, ToolError
 from pilotage.guard.fence import clean, fence, suspects
 from pilotage.guard.limits import Meter, RunEnded
 from pilotage.guard.policy import Denial, Policy
 from pilotage.record.journal import Journal
 from pilotage.tools import marked
+from pilotage.tools.aside import printing_aside
 from pilotage.tools.child import find
+from pilotage.tools.faults import detail, sentence
+from pilotage.tools.given import no_object, read_arguments
 from pilotage.tools.isolate import STARTS, Failed, run_isolated
 from pilotage.tools.plain import plain
 
-SENTENCE = 300  # characters of an error that reach the agent; the journal has it whole
-DETAIL = 20_000  # characters of a traceback that the journal keeps, from its end
 NOTED = 20  # stretches of one result that are journalled as suspicious
 GRACE = 1.0  # seconds for killing a process before its thread is left behind
 
@@ -46,21 +49,37 @@ class Guard:
     _noted: set[tuple[str, str]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def around(self, name: str, function: Callable[..., Any], agent: str) -> Callable[..., str]:
-        """`function` as an agent may call it: always returns text."""
+    def around(
+        self, name: str, function: Callable[..., Any], agent: str, schema: type[BaseModel] | None = None
+    ) -> Callable[..., str]:
+        """`function` as an agent may call it: always returns text. `schema` says which arguments it takes."""
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> str:
-            return self.call(name, function, agent, _named(function, args, kwargs))[0]
+            return self.call(name, function, agent, _named(function, schema, args, kwargs), schema)[0]
 
         return call
 
-    def call(self, name: str, function: Callable[..., Any], agent: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+    def call(
+        self, name: str, function: Callable[..., Any], agent: str, arguments: dict[str, Any],
+        schema: type[BaseModel] | None = None,
+    ) -> tuple[str, bool]:  # fmt: skip
         """What the agent gets, and whether it is a result. Raises when a cap of the run is reached."""
         self.meter.before_tool_call(agent)
         if denial := self.policy.denies(agent, name, arguments):
             return self.deny(name, agent, arguments, denial), False
-        return self._run(name, function, agent, arguments)
+        try:
+            read = read_arguments(schema, function, arguments) if schema else arguments
+        except ToolError as error:
+            return self._not_called(name, agent, arguments, str(error)), False
+        return self._run(name, function, agent, read)
+
+    def refuse(self, name: str, agent: str, arguments: Any) -> str:
+        """Count and journal a call whose arguments are no object; returns the sentence for the agent."""
+        self.meter.before_tool_call(agent)
+        if denial := self.policy.denies(agent, name, {"arguments": arguments}):
+            return self.deny(name, agent, arguments, denial)
+        return self._not_called(name, agent, arguments, no_object(arguments))
 
     def deny(self, name: str, agent: str, arguments: Any, denial: Denial) -> str:
         """Journal a call that does not run; returns the sentence for the agent."""
@@ -71,6 +90,14 @@ class Guard:
             agent=agent, task=self.meter.task_of(agent), tool=name, denied=denial.rule, failed=True,
         )  # fmt: skip
         return sentence
+
+    def _not_called(self, name: str, agent: str, arguments: Any, problem: str) -> str:
+        said = f"{name} was not called: {problem}"
+        self.journal.append(
+            "tool_call", {"arguments": arguments, "result": said},
+            agent=agent, task=self.meter.task_of(agent), tool=name, failed=True,
+        )  # fmt: skip
+        return said
 
     def note(self, tool: str, source: str, texts: list[str], *, hidden: bool = False) -> None:
         """Journal what reads like orders to a model, each stretch of a source once in a run, NOTED at a time."""
@@ -89,8 +116,9 @@ class Guard:
         except (RunEnded, LimitExceeded) as error:
             result, failure = f"{name} was stopped: {error}", error
         except Exception as error:
-            result, failure = f"{name} failed: {_sentence(error)}", error
-        content = {"arguments": arguments, "result": result} | ({"error": _detail(failure)} if failure else {})
+            result, failure = f"{name} failed: {sentence(error)}", error
+        trace = detail(failure, self.policy.root) if failure else ""
+        content = {"arguments": arguments, "result": result} | ({"error": trace} if trace else {})
         self.journal.append(
             "tool_call", content,
             agent=agent, task=self.meter.task_of(agent), tool=name, seconds=round(time.monotonic() - started, 4),
@@ -103,7 +131,7 @@ class Guard:
         seconds, key = self._cap(name, function)
         wanted = self.policy.rule(name).isolate
         if not (marked(function).isolate if wanted is None else wanted):
-            return self.meter.within(agent, seconds, key, lambda: plain(_called(function, arguments)))
+            return self.meter.within(agent, seconds, key, lambda: _called(function, arguments))
         module = self._module_of(name)
 
         def isolated() -> Any:
@@ -144,35 +172,21 @@ class Guard:
 
 def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     try:
-        result = function(**arguments)
-        return asyncio.run(result) if inspect.iscoroutine(result) else result
+        with printing_aside():
+            result = function(**arguments)
+            return plain(asyncio.run(result) if inspect.iscoroutine(result) else result)
     except Exception:
         raise
     except BaseException as error:  # sys.exit() in a tool ends the call, not the crew
         raise Failed(f"{type(error).__name__}: {error}", traceback.format_exc()) from None
 
 
-def _named(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _named(
+    function: Callable[..., Any], schema: type[BaseModel] | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
     """The arguments by name, as the policy sees them and the journal shows them."""
-    names = [name for name in inspect.signature(function).parameters if name != "self"]
-    return dict(zip(names, args, strict=False)) | kwargs
-
-
-def _sentence(error: Exception) -> str:
-    """One line for the agent; the kind of error where the message alone may not say it ("KeyError: 'name'")."""
-    try:
-        text = clean(" ".join(str(error).split()))
-    except Exception:  # its own __str__ is broken
-        text = ""
-    told = isinstance(error, PilotageError | TimeoutError | Failed)
-    text = text if told else f"{type(error).__name__}: {text}"
-    return text.removesuffix(": ")[:SENTENCE] or type(error).__name__
-
-
-def _detail(error: Exception) -> str:
-    """The traceback, from the process of the tool when it had one."""
-    detail = error.detail if isinstance(error, Failed) else ""
-    return (detail or "".join(traceback.format_exception(error)))[-DETAIL:]
+    known = schema.model_fields if schema else inspect.signature(function).parameters
+    return dict(zip([name for name in known if name != "self"], args, strict=False)) | kwargs
 
 
 def _clean(value: Any) -> Any:

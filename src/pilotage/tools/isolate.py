@@ -3,7 +3,7 @@
 The function is found by name in the user's module there; arguments and result travel as JSON. The call's seconds begin
 when that module is imported, which may take STARTS. The process and all that it started are killed when the call is
 over, and when this process is gone. What is not covered: it is no sandbox, the tool has the user's rights; what the
-tool puts into a session of its own, and on Windows all that it starts, lives on.
+tool puts into a session of its own, and on Windows all that it starts, lives on. What it prints goes to our stderr.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import IO, Any
 LARGEST = 50_000_000  # bytes of a result as JSON
 STARTS = 15.0  # seconds for the import of the user's module, CrewAI perhaps with it, on a busy machine
 LONGEST = 3600.0  # seconds of one wait
+LOUDEST = 100_000  # bytes of what one call prints that stand on our stderr
+LAST_WORDS = 0.2  # seconds for them, when something that lives on holds the pipe open
 LOOKS = 0.02  # seconds between two looks whether the call has begun
 
 
@@ -44,11 +46,14 @@ def run_isolated(
     request = json.dumps({"module": module, "name": name, "arguments": dict(arguments)}, default=str)
     with tempfile.TemporaryFile() as answer:  # no pipe, which a child of the tool could hold open
         group = _Group(_start(answer))
+        printed = threading.Thread(target=_pass_on, args=(group.process.stderr,), daemon=True)
+        printed.start()
         try:
             on_start(group.kill)
             code = group.run(request, lambda: os.fstat(answer.fileno()).st_size > 0, seconds)
         finally:
             group.close()
+            printed.join(LAST_WORDS)
         return _read(answer, code)
 
 
@@ -96,9 +101,20 @@ def _start(answer: IO[bytes]) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "pilotage.tools.child"],  # -P: no module is taken from the present folder first
-        stdin=subprocess.PIPE, stdout=answer, stderr=subprocess.DEVNULL,
+        stdin=subprocess.PIPE, stdout=answer, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
     )  # fmt: skip
+
+
+def _pass_on(printed: IO[bytes]) -> None:
+    """What the tool prints, to our stderr; the rest is read too, so that nothing waits for it."""
+    left = LOUDEST
+    with printed, contextlib.suppress(OSError, ValueError):  # our stderr may be closed before it is
+        while chunk := os.read(printed.fileno(), 8192):
+            if left > 0:
+                sys.stderr.write(chunk[:left].decode("utf-8", "replace"))
+                sys.stderr.flush()
+            left -= len(chunk)
 
 
 def _read(answer: IO[bytes], code: int) -> Any:
