@@ -20,6 +20,7 @@ from pilotage.record.store import open_store
 from pilotage.run import Runner
 from pilotage.settings import Settings
 from pilotage.settings import load as load_settings
+from pilotage.web.fetch import Fetcher
 from tests.support.scripted import Turn, calls, good
 from tests.support.web import Reply, web
 
@@ -188,6 +189,28 @@ def test_a_service_fires_in_a_run_and_its_secret_stays_away(
     text = shown(equipped, monkeypatch, capsys)
     assert "tool=rates" in text
     assert "hidden-value" not in got + text + str([e.as_json() for e in events])
+
+
+def test_search_web_fires_in_a_run_when_its_key_is_set(
+    equipped: Path, scripted: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SERPER_API_KEY", "k3y-of-the-engine")
+    found = [{"title": "Tea", "link": "https://tea.example/1904", "snippet": "A tea house."}]
+    answer = Reply(200, {"Content-Type": "application/json"}, json.dumps({"organic": found}).encode())
+    with web({"/search": answer}) as server:
+        fetch = Fetcher.fetch
+
+        def diverted(self: Fetcher, url: str, **options: Any) -> Any:
+            return fetch(self, url.replace("https://google.serper.dev", server.url("")), **options)
+
+        monkeypatch.setattr(Fetcher, "fetch", diverted)
+        policy = {"allow_private_hosts": [server.host]}
+        got, events = run_with(equipped, "search_web", {"query": "tea house"}, scripted, policy=policy)
+        assert server.requests[0].headers["x-api-key"] == "k3y-of-the-engine"
+    assert json.loads(unfence(got)) == {"results": found}
+    text = shown(equipped, monkeypatch, capsys)
+    assert "tool=search_web" in text
+    assert "k3y-of-the-engine" not in got + text + str([e.as_json() for e in events])
 
 
 def test_a_denied_call_is_a_sentence_for_the_agent_and_an_event_with_its_rule(
