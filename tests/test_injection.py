@@ -18,10 +18,9 @@ import pytest
 
 from pilotage.checks.results import Findings
 from pilotage.guard.fence import unfence
-from pilotage.record.journal import Event, find_run, read_events
-from pilotage.record.store import open_store
 from pilotage.run import Runner
 from pilotage.settings import Settings
+from tests.support.project import events_of
 from tests.support.scripted import Turn, calls, good
 from tests.support.web import Reply, html, redirect, web
 
@@ -132,11 +131,6 @@ def user_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     import sys
 
     sys.modules.pop("obeying_tools", None)
-
-
-def events_of(settings: Settings) -> list[Event]:
-    engine = open_store(settings.store, create=False)
-    return list(read_events(engine, find_run(engine, "last")))
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -6,21 +6,19 @@ import json
 import re
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from pilotage import cli
 from pilotage.guard.fence import unfence
-from pilotage.record.journal import Event, find_run, read_events
-from pilotage.record.store import open_store
+from pilotage.record.journal import Event
 from pilotage.run import Runner
-from pilotage.settings import Settings
 from pilotage.settings import load as load_settings
 from pilotage.web.fetch import Fetcher
+from tests.support.project import change, events_of
 from tests.support.scripted import Turn, calls, good
 from tests.support.web import Reply, web
 
@@ -50,12 +48,6 @@ class Reverse(BaseTool):
 reverse = Reverse()
 """
 SCHEMA = {"type": "object", "required": ["price"], "properties": {"price": {"type": "number"}}}
-
-
-def change(path: Path, edit: Callable[[Any], Any]) -> None:
-    tree = yaml.safe_load(path.read_text("utf-8"))
-    edit(tree)
-    path.write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), "utf-8")
 
 
 @pytest.fixture
@@ -111,11 +103,6 @@ def run_with(
         runner.close()
     assert result.outcome == "accepted", result.reason
     return got[0], events_of(settings)
-
-
-def events_of(settings: Settings) -> list[Event]:
-    engine = open_store(settings.store, create=False)
-    return list(read_events(engine, find_run(engine, "last")))
 
 
 def shown(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:

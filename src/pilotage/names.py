@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -16,6 +17,11 @@ _FILES = {
     "crew": "config/pilotage.yaml", "tools": "config/pilotage.yaml",
     "output_pydantic": "config/tasks.yaml", "data": "config/tasks.yaml",
 }  # fmt: skip
+
+
+def tool_name(name: str) -> str:
+    """A tool's name as CrewAI compares it."""
+    return re.sub(r"\W+", "_", name.strip().lower()).strip("_")
 
 
 def find(name: str, key: str, root: Path) -> Any:

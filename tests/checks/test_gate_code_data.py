@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import BaseModel
 from sqlalchemy import Engine
 
@@ -20,11 +19,12 @@ from pilotage.checks.results import Data, Explanation, Finding, Solution, Verdic
 from pilotage.guard.fence import unfence
 from pilotage.guard.limits import Meter, RunEnded
 from pilotage.outcome import Result
-from pilotage.record.journal import Event, Journal, find_run, read_events
+from pilotage.record.journal import Event, Journal, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
 from pilotage.run import run_crew
-from pilotage.settings import CodeSpec, LimitSpec, Settings, load
+from pilotage.settings import CodeSpec, LimitSpec, load
+from tests.support.project import change, events_of
 from tests.support.scripted import Turn, calls, good
 
 SOURCE = "a.md#1"
@@ -296,21 +296,10 @@ class Fault(BaseModel):
 """
 
 
-def change(path: Path, edit: Callable[[Any], Any]) -> None:
-    tree = yaml.safe_load(path.read_text("utf-8"))
-    edit(tree)
-    path.write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), "utf-8")
-
-
 def answer_with(turn: Turn, code: str, tests: str = TESTS) -> str:
     made = good(turn)
     assert isinstance(made, Explanation)
     return json.dumps(made.model_dump() | {"code": code, "tests": tests})
-
-
-def events_of(settings: Settings) -> list[Event]:
-    engine = open_store(settings.store, create=False)
-    return list(read_events(engine, find_run(engine, "last")))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ What is not covered: whether the tests ask enough of the code.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,11 +14,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from pilotage.checks.citations import Fault
+from pilotage.checks.fences import fences
 from pilotage.sandbox.plan import CodeRun, Rejected, is_scaffold, is_test, parse
 from pilotage.sandbox.run import run_code
 from pilotage.settings import CodeSpec
 
-FENCE = re.compile(r"^[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$")
 PYTHON = ("python", "python3", "py")
 TESTS = ("test", "tests")
 
@@ -55,30 +54,10 @@ def blocks(text: str) -> tuple[str, str]:
     """
     code: list[str] = []
     tests: list[str] = []
-    for words, body in _fenced(text):
-        if words[0] in PYTHON and body.strip():
-            (tests if set(words[1:]) & set(TESTS) or _only_tests(body) else code).append(body)
+    for fence in fences(text):
+        if fence.language in PYTHON and fence.body.strip():
+            (tests if set(fence.words[1:]) & set(TESTS) or _only_tests(fence.body) else code).append(fence.body)
     return "\n\n".join(code), "\n\n".join(tests)
-
-
-def _fenced(text: str) -> Iterator[tuple[list[str], str]]:
-    """The words after the opening marks, in small letters, and the lines up to the closing marks or the end."""
-    opening, indent = "", 0
-    words: list[str] = []
-    lines: list[str] = []
-    for line in text.splitlines():
-        fence = FENCE.match(line)
-        if not opening:
-            if fence:
-                opening, words, lines = fence["mark"], re.split(r"[^\w+-]+", fence["info"].strip().lower()), []
-                indent = len(line) - len(line.lstrip())
-        elif fence and fence["mark"].startswith(opening) and not fence["info"].strip():
-            yield words, "\n".join(lines)
-            opening = ""
-        else:
-            lines.append(line[min(indent, len(line) - len(line.lstrip())) :])
-    if opening:
-        yield words, "\n".join(lines)
 
 
 def _only_tests(body: str) -> bool:

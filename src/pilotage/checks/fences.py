@@ -1,7 +1,6 @@
 """Fenced blocks in what a model writes: found line by line, taken out of a text, unwrapped.
 
-A fence is closed by marks that are at least as long as those that opened it, or by the end of the text.
-What is not covered: fences of tildes.
+A fence of backticks or tildes is closed by marks that are at least as long as those that opened it, or by the end.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-_MARK = re.compile(r"^[ \t]*(?P<mark>`{3,})(?P<info>[^`\n]*)$", re.MULTILINE)
+_MARK = re.compile(r"^[ \t]*(?P<mark>`{3,}|~{3,})(?P<info>[^`\n]*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def fences(text: str) -> Iterator[Fence]:
     for mark in _MARK.finditer(text):
         if opening is None:
             opening = mark
-        elif not mark["info"].strip() and len(mark["mark"]) >= len(opening["mark"]):
+        elif not mark["info"].strip() and mark["mark"].startswith(opening["mark"]):
             yield _fence(text, opening, mark.start(), mark.end())
             opening = None
     if opening is not None:

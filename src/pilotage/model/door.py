@@ -27,6 +27,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from pilotage.errors import LimitExceeded, PilotageError
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.model.prices import price
+from pilotage.names import tool_name
 from pilotage.record.journal import Journal
 from pilotage.settings import AGENTS
 
@@ -96,11 +97,11 @@ class Door:
 
     def _note_unknown(self, request: dict[str, Any], answer: str) -> None:
         """Journal calls of tools that the agent does not have: CrewAI refuses them without a word to us."""
-        offered = {_plain_name(tool["function"]["name"]) for tool in request["tools"] or []}
-        known = {_plain_name(name) for name in (*self.tools, *DELEGATION)} | offered
+        offered = {tool_name(tool["function"]["name"]) for tool in request["tools"] or []}
+        known = {tool_name(name) for name in (*self.tools, *DELEGATION)} | offered
         in_words = not offered and "Action Input:" in str(request["messages"])  # the ReAct prompt
         for name in wanted_tools(answer, in_words=in_words):
-            if _plain_name(name) not in known:
+            if tool_name(name) not in known:
                 rule = f"{AGENTS}: {self.agent}.tools"
                 said = f"{name} was denied: {self.agent} does not have it ({rule})"
                 self.journal.append(
@@ -218,11 +219,6 @@ def _called(call: Any) -> str:
     if not isinstance(inner, dict) or not {"arguments", "input", "args"} & inner.keys():
         return ""
     return inner["name"] if isinstance(inner.get("name"), str) else ""
-
-
-def _plain_name(name: str) -> str:
-    """A tool's name as CrewAI compares it."""
-    return re.sub(r"\W+", "_", name.strip().lower()).strip("_")
 
 
 def can_help(error: BaseException) -> bool:

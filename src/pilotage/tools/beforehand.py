@@ -33,9 +33,9 @@ FREE = ("code", "data")  # a class of the user's own may have these too
 
 def check_names(known: Mapping[str, Any], built_in: Iterable[str]) -> None:
     """ConfigError for a tool of the user's own that hides a built-in one."""
-    taken = {_plain_name(name): name for name in built_in}
+    taken = {names.tool_name(name): name for name in built_in}
     for name, tool in known.items():
-        if (found := taken.get(_plain_name(name))) is not None:
+        if (found := taken.get(names.tool_name(name))) is not None:
             problem = f"{where(_function(tool))}: the tool {name} is named like the built-in tool {found}"
             raise ConfigError(problem, hint="rename it")
 
@@ -77,13 +77,13 @@ def check_checks(settings: Settings) -> None:
             if not _fits(check, task, settings):
                 fitting = " or ".join(kind.__name__ for kind in _kinds(check))
                 raise ConfigError(
-                    f'{_line(settings, name, "checks")}: task "{name}" checks {check}, which {task.output_pydantic} '
+                    f'{line_of(settings, name, "checks")}: task "{name}" checks {check}, which {task.output_pydantic} '
                     "cannot have",
                     hint=f"write output_pydantic: {fitting} in {TASKS}, or drop the check",
                 )
         if task.data and "data" not in task.checks and "check_data" not in settings.agents[task.agent].tools:
             raise ConfigError(
-                f'{_line(settings, name, "data")}: task "{name}" names a schema, but nothing reads it',
+                f'{line_of(settings, name, "data")}: task "{name}" names a schema, but nothing reads it',
                 hint=f"add data to the checks of {name} in {TASKS}, or drop data:",
             )
 
@@ -106,7 +106,8 @@ def _kinds(check: str) -> list[type[BaseModel]]:
     return [kind for kind in TYPES.values() if issubclass(kind, FITS[check])]
 
 
-def _line(settings: Settings, task: str, key: str) -> str:
+def line_of(settings: Settings, task: str, key: str) -> str:
+    """`config/tasks.yaml:12`; the file is read again only for a fault."""
     return read_yaml(settings.root / TASKS, TASKS)[1].at(TASKS, task, key)
 
 
@@ -153,8 +154,3 @@ def _is_read(parameter: inspect.Parameter, function: Callable[..., Any]) -> bool
 def _function(tool: Any) -> Any:
     """What of a tool has lines in a file."""
     return getattr(tool, "func", None) or getattr(tool, "_run", None) or tool
-
-
-def _plain_name(name: str) -> str:
-    """A tool's name as CrewAI compares it."""
-    return re.sub(r"\W+", "_", name.strip().lower()).strip("_")

@@ -16,7 +16,7 @@ from pilotage.checks.data import load_schema
 from pilotage.errors import ConfigError, nearest
 from pilotage.settings import AGENTS, CONFIG, TASKS, Settings
 from pilotage.tools import MARK
-from pilotage.tools.beforehand import check_checks, check_names, check_places, check_types
+from pilotage.tools.beforehand import check_checks, check_names, check_places, check_types, line_of
 from pilotage.tools.builtin import NAMES, BuiltIn
 from pilotage.tools.database import Databases
 from pilotage.tools.given import REFUSE, as_given, let_through
@@ -106,11 +106,11 @@ def build(names: list[str], agent: str, built_in: BuiltIn, known: Mapping[str, A
 
 def _check_needs(settings: Settings) -> None:
     for name, task in settings.tasks.items():
-        at = read_yaml(settings.root / TASKS, TASKS)[1].at(TASKS, name, "checks")
         tools = settings.agents[task.agent].tools
         for check in task.checks:
             needed = NEEDS.get(check, ())
             if needed and not {*needed, *settings.engine.services}.intersection(tools):
+                at = line_of(settings, name, "checks")
                 problem = f'{at}: task "{name}" checks {check}, but its agent "{task.agent}" has no {needed[0]}'
                 raise ConfigError(
                     problem, hint=f"give {task.agent} the tool {needed[0]} in {AGENTS}, or drop the check"
@@ -120,12 +120,11 @@ def _check_needs(settings: Settings) -> None:
 def _check_schemas(settings: Settings) -> None:
     """A schema that is missing or broken would be found out when the model has been paid for."""
     for name, task in settings.tasks.items():
-        marks = read_yaml(settings.root / TASKS, TASKS)[1]
         if task.data:
-            load_schema(task.data, settings.root, marks.at(TASKS, name, "data"))
+            load_schema(task.data, settings.root, line_of(settings, name, "data"))
         elif "data" in task.checks:
             raise ConfigError(
-                f'{marks.at(TASKS, name, "checks")}: task "{name}" checks data, but names no schema',
+                f'{line_of(settings, name, "checks")}: task "{name}" checks data, but names no schema',
                 hint=f"add data: to {name} in {TASKS}",
             )
     with_schema = {task.agent for task in settings.tasks.values() if task.data}
