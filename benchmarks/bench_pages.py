@@ -32,7 +32,7 @@ from bs4 import BeautifulSoup
 from pilotage.errors import ToolError
 from pilotage.reading import furniture
 from pilotage.reading.page import read
-from pilotage.settings import WebSpec
+from pilotage.spec import WebSpec
 
 FLOOR = 0.92
 SHINGLE = 4

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 from pilotage.sandbox import bubblewrap, monty, run_code
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 
 LIMIT = 5.0  # ms
 CODE = "def total(xs):\n    return sum(xs)\n"

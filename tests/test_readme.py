@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from pilotage.reading.page import check_sites
-from pilotage.settings import EngineSpec, known_keys
+from pilotage.settings import known_keys
+from pilotage.spec import EngineSpec
 from pilotage.tools.service import check_service
 from tests.conftest import ROOT
 

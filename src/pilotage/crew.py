@@ -22,7 +22,8 @@ from pilotage.model import factory
 from pilotage.model.door import Door, open_door
 from pilotage.model.reader import Reader
 from pilotage.record.journal import Event, Journal
-from pilotage.settings import CONFIG, TASKS, Settings, TaskSpec
+from pilotage.settings import CONFIG, TASKS, Settings
+from pilotage.spec import TaskSpec
 from pilotage.tools import build
 from pilotage.tools.builtin import BuiltIn
 from pilotage.tools.database import Databases

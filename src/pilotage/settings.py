@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pilotage.errors import ConfigError, nearest
+from pilotage.spec import AgentSpec, EngineSpec, TaskSpec
 from pilotage.yamlfile import Marks, describe, read_yaml
 
 CONFIG = "config/pilotage.yaml"
@@ -32,180 +33,7 @@ TEXT_KEYS = {
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w-]*)\}")
 ALIASES = {"MODEL": "model.name", "QUESTION": "question"}
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Spec = TypeVar("Spec", bound=BaseModel)
-
-
-def _module_attribute(name: str) -> str:
-    if not re.fullmatch(r"[\w.]+:\w+", name):
-        raise ValueError("expected module:function, such as my_crew.crew:crew")
-    return name
-
-
-ModuleAttribute = Annotated[str, AfterValidator(_module_attribute)]
-
-
-class Strict(BaseModel):
-    """No unknown key, no silent conversion, no change after reading."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class ModelSpec(Strict):
-    name: Text | None = None
-    base_url: Text | None = None
-    api_key_env: Text | None = None
-    temperature: float | None = Field(default=0.0, ge=0, le=2)
-    max_tokens: int = Field(default=2048, ge=16)
-    tool_calls: Literal["native", "text"] = "native"
-
-
-class EvidenceSpec(Strict):
-    knowledge: Text = "knowledge"
-    passages: int = Field(default=6, ge=1, le=50)
-
-
-class LimitSpec(Strict):
-    """Caps of one run. Seconds are wall-clock, tokens are prompt + completion, usd counts priced calls."""
-
-    seconds: float = Field(default=300, gt=0)
-    model_calls: int = Field(default=30, ge=1)
-    tool_calls: int = Field(default=60, ge=1)
-    tokens: int = Field(default=200_000, ge=1)
-    usd: float = Field(default=1.0, gt=0)
-    call_seconds: float = Field(default=60, gt=0)
-    tool_seconds: float = Field(default=30, gt=0)
-    retries: int = Field(default=2, ge=0, le=10)
-    question_chars: int = Field(default=8000, ge=1)
-    result_chars: int = Field(default=20_000, ge=500)
-
-
-class CheckSpec(Strict):
-    feedback_rounds: int = Field(default=1, ge=0, le=5)
-
-
-class SiteSpec(Strict):
-    """How pages of one domain are read: CSS selectors by field; `content` is the text, other names are fields."""
-
-    content: Text | None = None
-    title: Text | None = None
-    author: Text | None = None
-    published: Text | None = None
-    drop: list[Text] = []
-    fields: dict[str, Text] = {}
-
-
-class WebSpec(Strict):
-    """How pages and services are fetched. Seconds cover everything: redirects, robots.txt, the whole body."""
-
-    user_agent: Text = "Pilotage/0.1"
-    seconds: float = Field(default=20, gt=0)
-    bytes: int = Field(default=5_000_000, ge=1_000)
-    redirects: int = Field(default=5, ge=0, le=20)
-    delay: float = Field(default=1.0, ge=0)
-    robots: bool = True
-    extractor: Literal["auto", "bs4", "trafilatura"] = "auto"
-    sites: dict[str, SiteSpec] = {}
-
-
-class DatabaseSpec(Strict):
-    """A database that query_db may read. `url` is SQLAlchemy's; ${NAME} in it comes from the environment."""
-
-    url: Text
-    tables: list[Text] = []
-    rows: int = Field(default=100, ge=1, le=10_000)
-    seconds: float = Field(default=5, gt=0)
-
-
-class ServiceSpec(Strict):
-    """A tool made of a web address: {name} takes an argument, ${NAME} a secret of the environment."""
-
-    description: Text
-    url: Text
-    method: Literal["GET", "POST"] = "GET"
-    arguments: dict[str, Literal["str", "int", "float", "bool"]] = {}
-    headers: dict[str, Text] = {}
-    body: dict[str, Any] | None = None
-    fields: list[Text] = []
-
-
-class CodeSpec(Strict):
-    """Caps of one run of code that an agent wrote."""
-
-    sandbox: Literal["auto", "monty", "bubblewrap"] = "auto"
-    seconds: float = Field(default=5, gt=0)
-    memory_mb: int = Field(default=256, ge=16)
-    output_chars: int = Field(default=10_000, ge=100)
-
-
-class ToolRule(Strict):
-    """What one tool may do. An absent list allows what the tool allows by itself; an empty one allows nothing."""
-
-    domains: list[Text] | None = None
-    folders: list[Text] | None = None
-    calls: int | None = Field(default=None, ge=0)
-    seconds: float | None = Field(default=None, gt=0)
-    isolate: bool | None = None
-
-
-class PolicySpec(Strict):
-    """Who may use what. With `strict`, an agent or a tool that is not named here is denied."""
-
-    strict: bool = False
-    agents: dict[str, list[Text]] = {}
-    tools: dict[str, ToolRule] = {}
-    allow_private_hosts: list[Text] = []
-
-
-class RecordSpec(Strict):
-    store: Text = "runs/pilotage.sqlite"
-    redact: list[str] = []
-
-
-class EngineSpec(Strict):
-    """config/pilotage.yaml."""
-
-    question: Text | None = None
-    crew: ModuleAttribute = "my_crew.crew:crew"
-    tools: Text | None = None
-    model: ModelSpec = ModelSpec()
-    evidence: EvidenceSpec = EvidenceSpec()
-    limits: LimitSpec = LimitSpec()
-    checks: CheckSpec = CheckSpec()
-    web: WebSpec = WebSpec()
-    databases: dict[str, DatabaseSpec] = {}
-    services: dict[str, ServiceSpec] = {}
-    code: CodeSpec = CodeSpec()
-    policy: PolicySpec = PolicySpec()
-    record: RecordSpec = RecordSpec()
-
-
-class AgentSpec(Strict):
-    """One entry of config/agents.yaml. Both caps must stand there: a missing cap is no cap."""
-
-    role: Text
-    goal: Text
-    backstory: Text
-    tools: list[str] = []
-    llm: Text | None = None
-    max_iter: int = Field(ge=1, le=1000)
-    max_execution_time: int = Field(ge=1)
-    allow_delegation: bool = False
-
-
-class TaskSpec(Strict):
-    """One entry of config/tasks.yaml. `output_pydantic`: Findings, Verdicts, Explanation, Data, or module:Class.
-
-    `data` is what the check of that name holds the output against: a JSON Schema file, or a model as module:Class.
-    """
-
-    description: Text
-    expected_output: Text
-    agent: Text
-    context: list[str] = []
-    output_pydantic: Text
-    checks: list[Literal["findings", "verdicts", "citations", "code", "data"]] = []
-    data: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -336,7 +164,8 @@ def _put(files: Mapping[str, tuple[dict[str, Any], Marks]], key: str, value: Any
     path = rest if file != CONFIG else [head, *rest]
     if file == CONFIG and key not in known_keys():
         raise ConfigError(f'Unknown setting "{key}" ({origin})', hint=nearest(key, known_keys()))
-    if file != CONFIG and (len(path) != 2 or path[0] not in tree):
+    depth = 3 if path[1:2] == ["limits"] else 2
+    if file != CONFIG and (not 2 <= len(path) <= depth or path[0] not in tree):
         raise ConfigError(f'Unknown setting "{key}" ({origin})', hint=nearest(path[0] if path else "", tree))
     for part in path[:-1]:
         if not isinstance(tree.get(part), dict):

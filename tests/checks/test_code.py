@@ -9,7 +9,7 @@ from pilotage.checks.citations import Fault
 from pilotage.checks.code import blocks, check_code
 from pilotage.checks.results import Citation, Explanation, Statement
 from pilotage.sandbox import CodeRun
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 
 SPEC = CodeSpec(sandbox="monty", seconds=2)
 

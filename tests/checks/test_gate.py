@@ -17,7 +17,7 @@ from pilotage.guard.limits import Meter, RunEnded
 from pilotage.record.journal import Journal, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
-from pilotage.settings import LimitSpec
+from pilotage.spec import LimitSpec
 
 TEXT = "Retries must have one owner. One fault makes 27 requests."
 SOURCES = {"a.md#1": TEXT, "b.md#2": "A deadline stops the run after 300 seconds."}

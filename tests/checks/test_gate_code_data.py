@@ -23,7 +23,8 @@ from pilotage.record.journal import Event, Journal, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
 from pilotage.run import run_crew
-from pilotage.settings import CodeSpec, LimitSpec, load
+from pilotage.settings import load
+from pilotage.spec import CodeSpec, LimitSpec
 from tests.support.project import change, events_of
 from tests.support.scripted import Turn, calls, good
 

@@ -15,7 +15,8 @@ from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.record.journal import Journal, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
-from pilotage.settings import AGENTS, CONFIG, LimitSpec
+from pilotage.settings import AGENTS, CONFIG
+from pilotage.spec import LimitSpec
 
 AT_ONCE = 0.5  # seconds: far less than any cap that is waited for here
 Make = Callable[..., Meter]

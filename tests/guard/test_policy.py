@@ -12,7 +12,7 @@ import pytest
 
 from pilotage.guard.hosts import Host, covered, read_host
 from pilotage.guard.policy import KNOWLEDGE_TOOLS, PAGES, SHOWN, USER, Denial, Policy, hosts_in, lines
-from pilotage.settings import PolicySpec, ToolRule
+from pilotage.spec import PolicySpec, ToolRule
 
 HAS = {"researcher": ["read_page", "fetch", "read", "search_knowledge", "run_python", "check_data"], "writer": ["read"]}
 Make = Callable[..., Policy]

@@ -37,7 +37,7 @@ from pilotage.model.prices import price
 from pilotage.record.journal import Journal, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
-from pilotage.settings import LimitSpec
+from pilotage.spec import LimitSpec
 
 
 class Provider(BaseLLM):

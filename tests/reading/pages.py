@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilotage.reading.page import Page, read
-from pilotage.settings import WebSpec
+from pilotage.spec import WebSpec
 
 URL = "https://www.example.org/news/lighthouse.html"
 PROSE = (

@@ -14,7 +14,7 @@ import pytest
 
 from pilotage.errors import ConfigError, ToolError
 from pilotage.reading.page import Link, check_sites, fetch_page, read_file
-from pilotage.settings import SiteSpec, WebSpec
+from pilotage.spec import SiteSpec, WebSpec
 from tests.reading.pages import PROSE, STORY, URL, page, story
 from tests.support.web import Reply, redirect, web
 from tests.web.fetching import make
@@ -329,7 +329,7 @@ RUN = """
 import os, resource, sys, time
 from pilotage.errors import ToolError
 from pilotage.reading.page import read
-from pilotage.settings import WebSpec
+from pilotage.spec import WebSpec
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

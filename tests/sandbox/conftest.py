@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pilotage.sandbox import bubblewrap
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 
 needs_bubblewrap = pytest.mark.skipif(bool(bubblewrap.missing()), reason=bubblewrap.missing() or "bubblewrap works")
 MODES = ["monty", pytest.param("bubblewrap", marks=needs_bubblewrap)]

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from pilotage.sandbox import bubblewrap, run_code, seccomp
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 from tests.sandbox.conftest import needs_bubblewrap, processes, spec
 
 pytestmark = needs_bubblewrap
@@ -79,7 +79,7 @@ def test_what_the_standard_library_needs_is_there() -> None:
 
 def test_a_killed_parent_takes_the_sandbox_with_it() -> None:
     code = (
-        "from pilotage.sandbox import run_code\nfrom pilotage.settings import CodeSpec\n"
+        "from pilotage.sandbox import run_code\nfrom pilotage.spec import CodeSpec\n"
         "run_code('while True: pass', spec=CodeSpec(sandbox='bubblewrap', seconds=30))"
     )
     before = processes()

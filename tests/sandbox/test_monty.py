@@ -18,7 +18,7 @@ from tests.sandbox.conftest import spec
 START = """
 import sys, time
 from pilotage.sandbox import monty, run_code
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 run_code("x = 1", spec=CodeSpec(sandbox="monty"))
 with monty.pool().checkout() as session:
     print(session.worker_pid, flush=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pilotage.errors import ConfigError, ToolError
-from pilotage.settings import DatabaseSpec
+from pilotage.spec import DatabaseSpec
 from pilotage.tools.database import Databases
 from pilotage.tools.rows import Rows
 

@@ -15,7 +15,8 @@ import pytest
 from pilotage.errors import ToolError
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.guard.policy import Policy
-from pilotage.settings import EngineSpec, Settings
+from pilotage.settings import Settings
+from pilotage.spec import EngineSpec
 from pilotage.tools.builtin import BuiltIn
 from pilotage.tools.database import Databases
 from pilotage.tools.desk import MOST_LINKS, Desk

@@ -22,7 +22,7 @@ from pilotage.guard.policy import USER, Policy
 from pilotage.record.journal import Event, Journal, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
-from pilotage.settings import LimitSpec, PolicySpec, ToolRule
+from pilotage.spec import LimitSpec, PolicySpec, ToolRule
 from pilotage.tools import MARK, Marked, marked, tool
 from pilotage.tools.faults import DETAIL, SENTENCE
 from pilotage.tools.guarded import NOTED, Guard

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pilotage.errors import ConfigError, ToolError
-from pilotage.settings import EngineSpec, Settings
+from pilotage.settings import Settings
+from pilotage.spec import EngineSpec
 from pilotage.tools.look import look
 from tests.support.web import html, redirect, web
 

@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from pilotage.errors import ToolError
-from pilotage.settings import DatabaseSpec
+from pilotage.spec import DatabaseSpec
 from pilotage.tools.database import Databases
 from pilotage.tools.rows import cell
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pilotage.errors import ConfigError, ToolError
-from pilotage.settings import ServiceSpec, WebSpec
+from pilotage.spec import ServiceSpec, WebSpec
 from pilotage.tools.fields import MISSING, check_path, select
 from pilotage.tools.service import check_service, service_tool
 from pilotage.web.fetch import Fetcher

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pilotage.errors import ToolError
-from pilotage.settings import DatabaseSpec
+from pilotage.spec import DatabaseSpec
 from pilotage.tools import rows, sqlitefile
 from pilotage.tools.database import Databases
 

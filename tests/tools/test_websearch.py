@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pilotage.errors import ToolError
-from pilotage.settings import WebSpec
+from pilotage.spec import WebSpec
 from pilotage.tools.websearch import KEYS, available, web_search
 from pilotage.web.fetch import Fetched, Fetcher
 from tests.support.web import Reply, Server, web

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pilotage.errors import ToolError
-from pilotage.settings import WebSpec
+from pilotage.spec import WebSpec
 from pilotage.web import Fetcher
 from tests.support.web import Server
 

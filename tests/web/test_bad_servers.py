@@ -25,7 +25,7 @@ MEGABYTES = 50
 CLIENT = """
 import pathlib, re, resource, sys, time
 from pilotage.errors import ToolError
-from pilotage.settings import WebSpec
+from pilotage.spec import WebSpec
 from pilotage.web import Fetcher
 url, host = sys.argv[1:]
 

@@ -17,7 +17,7 @@ from pilotage.checks.citations import Fault
 from pilotage.checks.fences import fences
 from pilotage.sandbox.plan import CodeRun, Rejected, is_scaffold, is_test, parse
 from pilotage.sandbox.run import run_code
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 
 PYTHON = ("python", "python3", "py")
 TESTS = ("test", "tests")

@@ -32,7 +32,7 @@ from pilotage.guard.fence import fence
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.record.journal import Journal
 from pilotage.sandbox import CodeRun
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 
 STARTS = 10.0  # seconds that a sandbox may take to start, beyond code.seconds, on a busy machine
 

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from pilotage.errors import LimitExceeded, PilotageError
 from pilotage.record.journal import Journal
-from pilotage.settings import AGENTS, CONFIG, LimitSpec
+from pilotage.settings import AGENTS, CONFIG
+from pilotage.spec import LimitSpec
 
 T = TypeVar("T")
 

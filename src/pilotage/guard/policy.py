@@ -21,7 +21,8 @@ from typing import Any
 
 from pilotage.guard.arguments import is_file, paths_in, texts_in, urls_in
 from pilotage.guard.hosts import ANY, covered, hosts_in, read_host
-from pilotage.settings import AGENTS, CONFIG, PolicySpec, ToolRule
+from pilotage.settings import AGENTS, CONFIG
+from pilotage.spec import PolicySpec, ToolRule
 
 __all__ = ["KNOWLEDGE_TOOLS", "PAGES", "USER", "Denial", "Policy", "Reason", "hosts_in", "lines"]
 

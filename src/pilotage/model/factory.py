@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pilotage.errors import ConfigError
-from pilotage.settings import AGENTS, ModelSpec, Settings
+from pilotage.settings import AGENTS, Settings
+from pilotage.spec import ModelSpec
 
 if TYPE_CHECKING:
     from crewai import BaseLLM

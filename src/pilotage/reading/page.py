@@ -26,7 +26,7 @@ from pilotage.reading.documents import READERS, Block, Document, squeeze
 from pilotage.reading.html import Piece, compose, pieces
 from pilotage.reading.metadata import About, Link, about, as_author, iso_date, links
 from pilotage.reading.tree import BLOCKS, Tree, parse
-from pilotage.settings import SiteSpec, WebSpec
+from pilotage.spec import SiteSpec, WebSpec
 from pilotage.web.content import is_binary
 
 if TYPE_CHECKING:

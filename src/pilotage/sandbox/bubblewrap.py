@@ -29,7 +29,7 @@ from typing import IO, Literal
 
 from pilotage.sandbox.plan import CodeRun, Frame, Outcome, Plan, clip, make_plan
 from pilotage.sandbox.seccomp import MACHINES, program
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 
 SCRATCH = 64  # MB of /tmp
 START = 10.0  # seconds that the namespaces and the interpreter may take

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pilotage.sandbox.plan import CodeRun, Frame, Plan
 from pilotage.sandbox.subset import MEMORY, TIME, beyond, doubt
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 
 if TYPE_CHECKING:
     from pydantic_monty import Frame as MontyFrame

@@ -9,7 +9,7 @@ import time
 
 from pilotage.sandbox import bubblewrap, monty
 from pilotage.sandbox.plan import CodeRun, Plan, Rejected, make_plan
-from pilotage.settings import CodeSpec
+from pilotage.spec import CodeSpec
 
 LEAST = 1.0  # seconds that CPython gets, however long monty took to find out that it cannot do it
 

@@ -20,7 +20,8 @@ from pilotage.checks.results import TYPES, Data, Explanation, Findings, Solution
 from pilotage.errors import ConfigError
 from pilotage.guard.hosts import ANY, read_host
 from pilotage.guard.policy import KNOWLEDGE_TOOLS
-from pilotage.settings import CONFIG, TASKS, PolicySpec, Settings, TaskSpec
+from pilotage.settings import CONFIG, TASKS, Settings
+from pilotage.spec import PolicySpec, TaskSpec
 from pilotage.tools import where
 from pilotage.web.address import PrivateHosts
 from pilotage.yamlfile import read_yaml

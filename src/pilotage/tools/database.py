@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from pilotage.errors import ConfigError, ToolError, nearest
 from pilotage.guard.fence import clean
-from pilotage.settings import DatabaseSpec
+from pilotage.spec import DatabaseSpec
 from pilotage.tools.deadline import within
 from pilotage.tools.environment import REFERENCE, check_references, fill, hiding, references
 from pilotage.tools.rows import Rows

@@ -19,7 +19,7 @@ from pilotage.evidence.knowledge import Hit, Knowledge
 from pilotage.evidence.pages import Pages
 from pilotage.evidence.passages import Passage
 from pilotage.guard.policy import PAGES, Policy
-from pilotage.settings import EngineSpec
+from pilotage.spec import EngineSpec
 
 if TYPE_CHECKING:
     from pilotage.reading.page import Page

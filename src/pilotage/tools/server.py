@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pilotage.errors import ToolError
-from pilotage.settings import DatabaseSpec
+from pilotage.spec import DatabaseSpec
 from pilotage.tools.rows import headings, take
 from pilotage.tools.statement import check_tables, read_statement, rewritten
 

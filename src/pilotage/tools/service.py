@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from pilotage.errors import ConfigError, ToolError, nearest
 from pilotage.guard.fence import clean
-from pilotage.settings import ServiceSpec
+from pilotage.spec import ServiceSpec
 from pilotage.tools.environment import check_references, fill, hiding, references
 from pilotage.tools.fields import Missing, check_path, select
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotage.errors import ToolError
-from pilotage.settings import DatabaseSpec
+from pilotage.spec import DatabaseSpec
 from pilotage.tools.rows import headings, take
 from pilotage.tools.statement import check_tables, not_among, read_statement
 

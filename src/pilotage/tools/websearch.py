@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 from pilotage.errors import ToolError
 from pilotage.guard.fence import clean
-from pilotage.settings import WebSpec
+from pilotage.spec import WebSpec
 from pilotage.tools.environment import hiding
 
 if TYPE_CHECKING:

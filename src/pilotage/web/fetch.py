@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 from pilotage.errors import ToolError
 from pilotage.guard.policy import Reason
-from pilotage.settings import WebSpec
+from pilotage.spec import WebSpec
 from pilotage.web import content
 from pilotage.web.address import NotPublic, PrivateHosts, Refused, Target, read_url, shown
 from pilotage.web.connect import Deadline, resolve

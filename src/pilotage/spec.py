@@ -1,0 +1,236 @@
+"""The settings as data: each key of config/*.yaml with its type, its bounds and its default. Any other key is an error.
+
+Reading, overriding and checking names against each other is the work of settings.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+def _module_attribute(name: str) -> str:
+    if not re.fullmatch(r"[\w.]+:\w+", name):
+        raise ValueError("expected module:function, such as my_crew.crew:crew")
+    return name
+
+
+ModuleAttribute = Annotated[str, AfterValidator(_module_attribute)]
+
+
+class Strict(BaseModel):
+    """No unknown key, no silent conversion, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class FallbackSpec(Strict):
+    """A model that is asked when the one before it has failed for good."""
+
+    name: Text
+    base_url: Text | None = None
+    api_key_env: Text | None = None
+
+
+Fallback = Annotated[FallbackSpec, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+
+
+class ModelSpec(Strict):
+    name: Text | None = None
+    base_url: Text | None = None
+    api_key_env: Text | None = None
+    temperature: float | None = Field(default=0.0, ge=0, le=2)
+    max_tokens: int = Field(default=2048, ge=16)
+    tool_calls: Literal["native", "text"] = "native"
+    stream: bool = False
+    fallbacks: list[Fallback] = []
+
+
+class EvidenceSpec(Strict):
+    knowledge: Text = "knowledge"
+    passages: int = Field(default=6, ge=1, le=50)
+
+
+class CapSpec(Strict):
+    """Caps of one agent over a whole run, or of one task whoever's the calls are. What is absent is not capped here.
+
+    An iteration is a model call without its retries; call_seconds and tool_seconds cap one call.
+    """
+
+    seconds: float | None = Field(default=None, gt=0)
+    iterations: int | None = Field(default=None, ge=1)
+    model_calls: int | None = Field(default=None, ge=1)
+    tool_calls: int | None = Field(default=None, ge=1)
+    tokens: int | None = Field(default=None, ge=1)
+    usd: float | None = Field(default=None, gt=0)
+    call_seconds: float | None = Field(default=None, gt=0)
+    tool_seconds: float | None = Field(default=None, gt=0)
+
+
+class LimitSpec(Strict):
+    """Caps of one run. Seconds are wall-clock, tokens are prompt + completion, usd counts priced calls.
+
+    With `strict_budget`, a call whose worst case does not fit under tokens and usd is refused.
+    """
+
+    seconds: float = Field(default=300, gt=0)
+    iterations: int | None = Field(default=None, ge=1)
+    model_calls: int = Field(default=30, ge=1)
+    tool_calls: int = Field(default=60, ge=1)
+    tokens: int = Field(default=200_000, ge=1)
+    usd: float = Field(default=1.0, gt=0)
+    strict_budget: bool = False
+    call_seconds: float = Field(default=60, gt=0)
+    tool_seconds: float = Field(default=30, gt=0)
+    retries: int = Field(default=2, ge=0, le=10)
+    question_chars: int = Field(default=8000, ge=1)
+    result_chars: int = Field(default=20_000, ge=500)
+
+
+class LoopSpec(Strict):
+    """When an agent is told that it repeats itself, and when the run ends over it: guard/loops.py has the rules."""
+
+    enabled: bool = True
+    window: int = Field(default=40, ge=5, le=1000)
+    nudge: int = Field(default=3, ge=2)
+    stop: int = Field(default=5, ge=3)
+    likeness: float = Field(default=0.8, gt=0.3, le=1)
+    cycles: int = Field(default=4, ge=2)
+    monologue: int = Field(default=5, ge=3)
+    stagnation: int = Field(default=12, ge=4)
+    polling: list[Text] = []
+
+
+class CheckSpec(Strict):
+    feedback_rounds: int = Field(default=1, ge=0, le=5)
+
+
+class SiteSpec(Strict):
+    """How pages of one domain are read: CSS selectors by field; `content` is the text, other names are fields."""
+
+    content: Text | None = None
+    title: Text | None = None
+    author: Text | None = None
+    published: Text | None = None
+    drop: list[Text] = []
+    fields: dict[str, Text] = {}
+
+
+class WebSpec(Strict):
+    """How pages and services are fetched. Seconds cover everything: redirects, robots.txt, the whole body."""
+
+    user_agent: Text = "Pilotage/0.1"
+    seconds: float = Field(default=20, gt=0)
+    bytes: int = Field(default=5_000_000, ge=1_000)
+    redirects: int = Field(default=5, ge=0, le=20)
+    delay: float = Field(default=1.0, ge=0)
+    robots: bool = True
+    extractor: Literal["auto", "bs4", "trafilatura"] = "auto"
+    sites: dict[str, SiteSpec] = {}
+
+
+class DatabaseSpec(Strict):
+    """A database that query_db may read. `url` is SQLAlchemy's; ${NAME} in it comes from the environment."""
+
+    url: Text
+    tables: list[Text] = []
+    rows: int = Field(default=100, ge=1, le=10_000)
+    seconds: float = Field(default=5, gt=0)
+
+
+class ServiceSpec(Strict):
+    """A tool made of a web address: {name} takes an argument, ${NAME} a secret of the environment."""
+
+    description: Text
+    url: Text
+    method: Literal["GET", "POST"] = "GET"
+    arguments: dict[str, Literal["str", "int", "float", "bool"]] = {}
+    headers: dict[str, Text] = {}
+    body: dict[str, Any] | None = None
+    fields: list[Text] = []
+
+
+class CodeSpec(Strict):
+    """Caps of one run of code that an agent wrote."""
+
+    sandbox: Literal["auto", "monty", "bubblewrap"] = "auto"
+    seconds: float = Field(default=5, gt=0)
+    memory_mb: int = Field(default=256, ge=16)
+    output_chars: int = Field(default=10_000, ge=100)
+
+
+class ToolRule(Strict):
+    """What one tool may do. An absent list allows what the tool allows by itself; an empty one allows nothing."""
+
+    domains: list[Text] | None = None
+    folders: list[Text] | None = None
+    calls: int | None = Field(default=None, ge=0)
+    seconds: float | None = Field(default=None, gt=0)
+    isolate: bool | None = None
+
+
+class PolicySpec(Strict):
+    """Who may use what. With `strict`, an agent or a tool that is not named here is denied."""
+
+    strict: bool = False
+    agents: dict[str, list[Text]] = {}
+    tools: dict[str, ToolRule] = {}
+    allow_private_hosts: list[Text] = []
+
+
+class RecordSpec(Strict):
+    store: Text = "runs/pilotage.sqlite"
+    redact: list[str] = []
+
+
+class EngineSpec(Strict):
+    """config/pilotage.yaml."""
+
+    question: Text | None = None
+    crew: ModuleAttribute = "my_crew.crew:crew"
+    tools: Text | None = None
+    model: ModelSpec = ModelSpec()
+    evidence: EvidenceSpec = EvidenceSpec()
+    limits: LimitSpec = LimitSpec()
+    loops: LoopSpec = LoopSpec()
+    checks: CheckSpec = CheckSpec()
+    web: WebSpec = WebSpec()
+    databases: dict[str, DatabaseSpec] = {}
+    services: dict[str, ServiceSpec] = {}
+    code: CodeSpec = CodeSpec()
+    policy: PolicySpec = PolicySpec()
+    record: RecordSpec = RecordSpec()
+
+
+class AgentSpec(Strict):
+    """One entry of config/agents.yaml. Both caps must stand there: a missing cap is no cap."""
+
+    role: Text
+    goal: Text
+    backstory: Text
+    tools: list[str] = []
+    llm: Text | None = None
+    max_iter: int = Field(ge=1, le=1000)
+    max_execution_time: int = Field(ge=1)
+    limits: CapSpec = CapSpec()
+    allow_delegation: bool = False
+
+
+class TaskSpec(Strict):
+    """One entry of config/tasks.yaml. `output_pydantic`: Findings, Verdicts, Explanation, Data, or module:Class.
+
+    `data` is what the check of that name holds the output against: a JSON Schema file, or a model as module:Class.
+    """
+
+    description: Text
+    expected_output: Text
+    agent: Text
+    context: list[str] = []
+    output_pydantic: Text
+    checks: list[Literal["findings", "verdicts", "citations", "code", "data"]] = []
+    data: Text | None = None
+    limits: CapSpec = CapSpec()
