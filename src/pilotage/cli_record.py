@@ -1,0 +1,87 @@
+"""Commands on recorded runs: sessions, show, export, audit."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from pilotage import errors
+from pilotage.terminal import Json, Run, open_journal, print_lines, settings_from
+
+
+def sessions(
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20, as_json: Json = False
+) -> None:
+    """List the recorded runs, the newest first.
+
+    Example: pilotage sessions --limit 5
+    """
+    from pilotage.record.journal import list_runs
+    from pilotage.record.store import NoJournal
+    from pilotage.views import session_line
+
+    try:
+        rows = list_runs(open_journal(), limit)
+    except NoJournal:
+        rows = []
+    print_lines(json.dumps(row, ensure_ascii=False) if as_json else session_line(row) for row in rows)
+    if not rows:
+        print("no runs yet", file=sys.stderr)
+
+
+def show(name: Run, as_json: Json = False) -> None:
+    """Print a run, step by step.
+
+    Tasks, model and tool calls, checks, decisions, each with its content shortened.
+
+    Example: pilotage show last
+    """
+    from pilotage.record.journal import find_run, read_events
+    from pilotage.views import event_lines
+
+    engine = open_journal()
+    events = read_events(engine, find_run(engine, name))
+    print_lines(json.dumps(e.as_json(), ensure_ascii=False) if as_json else event_lines(e) for e in events)
+
+
+def export(
+    name: Run,
+    _jsonl: Annotated[bool, typer.Option("--jsonl", help="One event per line, with content and hashes.")] = True,
+) -> None:
+    """Take a run away, with all content.
+
+    Example: pilotage export last --jsonl > run.jsonl
+    """
+    show(name, as_json=True)
+
+
+def audit(
+    name: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Default: all runs.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify the hash chain of a run, or of all.
+
+    Exit 1 when one is broken; the first broken event is named.
+
+    Example: pilotage audit last
+    """
+    from pilotage.record.audit import audit as verify
+    from pilotage.record.journal import find_run, list_runs
+    from pilotage.record.store import NoJournal
+    from pilotage.views import audit_line, sealed
+
+    settings = settings_from([])
+    try:
+        engine = open_journal()
+    except NoJournal:
+        if name:
+            raise
+        print("no runs yet", file=sys.stderr)
+        return
+    names = [find_run(engine, name)] if name else [row["run"] for row in list_runs(engine, limit=1_000_000)]
+    reports = [verify(engine, run, sealed(settings.runs / run)) for run in names]
+    print_lines(json.dumps(report.__dict__) if as_json else audit_line(report) for report in reports)
+    raise typer.Exit(errors.EXIT_OK if all(report.ok for report in reports) else errors.EXIT_REJECTED)
