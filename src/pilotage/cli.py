@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pilotage import __version__, cli_checks, cli_record, errors
+from pilotage import __version__, cli_checks, cli_loops, cli_record, errors
 from pilotage.errors import PilotageError
 from pilotage.terminal import Json, KnowledgeDir, Set, settings_from
 
@@ -133,7 +133,7 @@ def doctor(set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
 
 
 FURTHER: tuple[Callable[..., None], ...] = (
-    cli_record.sessions, cli_record.show, cli_record.export, cli_record.audit,
+    cli_record.sessions, cli_record.show, cli_record.export, cli_record.audit, cli_loops.loops,
     cli_checks.page, cli_checks.check_code, cli_checks.check_data,
 )  # fmt: skip
 for command in FURTHER:
