@@ -4,95 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from crewai import LLM, BaseLLM
 from crewai.hooks import HookAborted
 from crewai.llms import retry as crewai_retry
-from pydantic import PrivateAttr, ValidationError
 
-from pilotage.checks.results import Findings
 from pilotage.guard.limits import Ended, Meter
-from pilotage.model.door import (
-    LEAST_CONTEXT_WINDOW,
-    LONGEST_RETRY_AFTER,
-    RETRY_STATUS,
-    Door,
-    EmptyAnswer,
-    Stopped,
-    can_help,
-    open_door,
-    pack,
-    provider_failure,
-    status_of,
-    tokens_of,
-    wanted_tools,
-)
-from pilotage.model.prices import price
-from pilotage.record.journal import Journal, read_events
-from pilotage.record.redact import Redactor
-from pilotage.record.store import open_store
-from pilotage.spec import LimitSpec
-
-
-class Provider(BaseLLM):
-    """A provider whose every call a function answers."""
-
-    _play: Any = PrivateAttr(default=None)
-    _calls: int = PrivateAttr(default=0)
-
-    def call(
-        self, messages: Any, tools: Any = None, callbacks: Any = None, available_functions: Any = None,
-        from_task: Any = None, from_agent: Any = None, response_model: Any = None,
-    ) -> Any:  # fmt: skip
-        self._calls += 1
-        answer = self._play(self)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    def of_its_own(self) -> str:
-        return "kept"
-
-
-class RateLimit(Exception):
-    """As providers raise it: a status and the words that CrewAI looks for."""
-
-    status_code = 429
-
-    def __init__(self, text: str = "rate limit exceeded, too many requests") -> None:
-        super().__init__(text)
-
-
-class Bench:
-    def __init__(self, journal: Journal, **limits: Any) -> None:
-        self.meter = Meter(LimitSpec(**limits), journal)
-        self.journal = journal
-
-    def guard(self, play: Callable[[Any], Any], name: str = "tests/model", free: bool = False) -> Any:
-        llm = Provider(model="m", provider="tests")
-        llm._play = play
-        return open_door(llm, Door("agent", name, self.meter, self.journal, free=free))
-
-    def calls(self) -> list[Any]:
-        return [e for e in read_events(self.journal.engine, self.journal.run) if e.kind == "model_call"]
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
-    monkeypatch.setattr(Meter, "sleep", lambda _self, _seconds: None)
-    engine = open_store(tmp_path / "journal.sqlite")
-    yield lambda **limits: Bench(Journal(engine, Redactor({})), **limits)
-    engine.dispose()
-
-
-Make = Callable[..., Bench]
-
+from pilotage.model.door import Door, Stopped, open_door
+from pilotage.model.subclass import LEAST_CONTEXT_WINDOW
+from tests.model.bench import Bench, Fault, Make, Provider, RateLimit
 
 # --- the class
 
@@ -229,113 +154,6 @@ def test_stopped_is_what_crewai_lets_through() -> None:
     assert issubclass(Stopped, HookAborted)
 
 
-# --- which faults a retry can help
-
-
-def circle() -> Exception:
-    one, two = ValueError("one"), KeyError("two")
-    one.__cause__, two.__cause__ = two, one
-    return one
-
-
-def test_circular_chains_of_causes_end() -> None:
-    own = ValueError("own")
-    own.__cause__ = own
-    for error in (circle(), own):
-        began = time.monotonic()
-        assert status_of(error) is None
-        assert can_help(error) is False
-        assert time.monotonic() - began < 1
-
-
-def test_a_status_in_a_circular_chain_is_found() -> None:
-    error = circle()
-    error.__cause__.__cause__ = RateLimit()  # type: ignore[union-attr]
-    error.__cause__.__cause__.__cause__ = error  # type: ignore[union-attr]
-    assert status_of(error) == 429
-    assert can_help(error)
-
-
-def with_status(status: int, where: str) -> Exception:
-    error: Any = RuntimeError("x")
-    if where == "error":
-        error.status_code = status
-    else:
-        error.response = SimpleNamespace(status_code=status, headers={})
-    wrapped = ValueError("wrapped")
-    wrapped.__cause__ = error
-    return wrapped
-
-
-@pytest.mark.parametrize("where", ["error", "response"])
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504, 529])
-def test_a_status_decides_wherever_it_stands(status: int, where: str) -> None:
-    assert status_of(with_status(status, where)) == status
-    assert can_help(with_status(status, where)) is (status in RETRY_STATUS)
-    assert (status in RETRY_STATUS) is (status in (408, 409, 425, 429) or status >= 500)
-
-
-@pytest.mark.parametrize(
-    ("error", "helps"),
-    [(TimeoutError("t"), True), (ConnectionResetError("c"), True), (EmptyAnswer("e"), True),
-     (json.JSONDecodeError("m", "d", 0), True), (ValueError("v"), False), (HookAborted("h", source="s"), False)],
-)  # fmt: skip
-def test_without_a_status_the_kind_of_error_decides(error: Exception, helps: bool) -> None:
-    assert can_help(error) is helps
-
-
-def test_an_answer_that_is_not_of_its_type_can_be_tried_again() -> None:
-    with pytest.raises(ValidationError) as caught:
-        Findings.model_validate({})
-    assert can_help(caught.value)
-
-
-@pytest.mark.parametrize(("asked", "waited"), [("3", 3.0), ("0.5", 0.5), ("600", LONGEST_RETRY_AFTER)])
-def test_the_wait_that_the_server_asks_for_is_kept_up_to_a_bound(
-    bench: Make, monkeypatch: pytest.MonkeyPatch, asked: str, waited: float
-) -> None:
-    slept: list[float] = []
-    table = bench(retries=1)
-    monkeypatch.setattr(Meter, "sleep", lambda _self, seconds: slept.append(seconds))
-    error: Any = RateLimit()
-    error.response = SimpleNamespace(status_code=429, headers={"retry-after": asked})
-    with pytest.raises(Stopped):
-        table.guard(lambda _: error).call("q")
-    assert slept == [waited]
-
-
-def test_the_wait_grows_and_stays_within_eight_seconds(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    table = bench(retries=10)
-    monkeypatch.setattr(Meter, "sleep", lambda _self, seconds: slept.append(seconds))
-    with pytest.raises(Stopped):
-        table.guard(lambda _: RateLimit()).call("q")
-    assert len(slept) == 10
-    assert slept[0] <= 0.5
-    assert max(slept) <= 8
-
-
-@pytest.mark.parametrize(
-    ("status", "said", "hint"),
-    [(401, "refused the key", ".env"), (403, "refused the key", ".env"), (404, "no such model", "base_url"),
-     (500, "HTTP 500", "show last")],
-)  # fmt: skip
-def test_a_providers_fault_says_what_to_do(bench: Make, status: int, said: str, hint: str) -> None:
-    ended = provider_failure(with_status(status, "error"), "openai/x", bench().journal)
-    assert (ended.outcome, ended.exit_code) == ("failed", None)
-    assert ended.reason.startswith("openai/x: ")
-    assert said in ended.reason
-    assert hint in ended.hint
-
-
-def test_a_providers_fault_holds_no_key_and_one_line(bench: Make) -> None:
-    error = ValueError("bad key sk-test-0123456789abcdefghij\n" + "long " * 500)
-    reason = provider_failure(error, "openai/x", bench().journal).reason
-    assert "sk-test" not in reason
-    assert "\n" not in reason
-    assert len(reason) < 400
-
-
 # --- what is counted and recorded
 
 
@@ -414,101 +232,19 @@ def test_request_and_answer_are_recorded(bench: Make) -> None:
     assert event.content["answer"] == "the answer"
 
 
-@pytest.mark.parametrize(
-    ("answer", "packed"),
-    [("words", "words"), (Findings(findings=[]), '{"findings":[]}'), ([{"id": "c"}], '[{"id": "c"}]'), (3, "3")],
-)
-def test_an_answer_of_any_kind_is_packed_as_text(answer: Any, packed: str) -> None:
-    assert pack(answer) == packed
-
-
-@pytest.mark.parametrize(
-    ("usage", "tokens"),
-    [
-        ({"prompt_tokens": 7, "completion_tokens": 3}, (7, 3)),
-        ({"input_tokens": 7, "output_tokens": 3}, (7, 3)),
-        ({}, (0, 0)),
-    ],
-)
-def test_usage_of_any_provider_is_read(usage: dict[str, Any], tokens: tuple[int, int]) -> None:
-    found = tokens_of(usage)
-    assert (found.get("prompt_tokens", 0), found.get("completion_tokens", 0)) == tokens
-
-
-# --- prices
-
-
-def test_a_known_model_has_its_price_with_and_without_its_provider() -> None:
-    expected = pytest.approx(1000 * 0.15e-6 + 500 * 0.6e-6)
-    assert price("openai/gpt-4o-mini", 1000, 500) == expected
-    assert price("gpt-4o-mini", 1000, 500) == expected
-
-
-@pytest.mark.parametrize("name", ["openai/no-such-model", "nobody/nothing", "", "openai/"])
-def test_an_unknown_model_is_none_never_zero(name: str) -> None:
-    assert price(name, 1000, 500) is None
-
-
-@pytest.mark.parametrize("name", ["ollama/llama3.2", "ollama_chat/x", "hosted_vllm/y"])
-def test_a_server_of_ones_own_costs_nothing(name: str) -> None:
-    assert price(name, 1_000_000, 1_000_000) == 0.0
-
-
-def test_cached_tokens_cost_less() -> None:
-    full, cached = price("openai/gpt-4o-mini", 1000, 0), price("openai/gpt-4o-mini", 1000, 0, 1000)
-    assert full is not None
-    assert cached is not None
-    assert cached == pytest.approx(1000 * 0.075e-6)
-    assert cached < full
-
-
-def test_no_price_list_means_unpriced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pilotage.model.prices._catalogue", dict)
-    assert price("openai/gpt-4o-mini", 1, 1) is None
-
-
-def test_a_model_of_an_unknown_provider_does_not_take_openais_price() -> None:
-    assert price("myproxy/gpt-4o-mini", 1000, 500) is None
-
-
 # --- tools that the agent does not have
 
 
-NATIVE = (
-    '[{"function": {"name": "shell", "arguments": "{}"}}, {"name": "today", "input": {}}, {"name": "lens", "args": {}}]'
-)
 IN_WORDS = "Thought: what now?\nAction: shell\nAction Input: {}"
-
-
-@pytest.mark.parametrize(
-    ("answer", "names"),
-    [
-        (NATIVE, ["shell", "today", "lens"]),
-        ('[{"name": "Alice"}, {"function": "mean"}, {"function": null}, 5, null, ["x"], {"name": 1, "input": {}}]', []),
-        ("[not JSON", []), ("[]", []), ("", []), ('{"function": {"name": "shell", "arguments": "{}"}}', []),
-        (IN_WORDS, []),
-    ],
-)  # fmt: skip
-def test_the_tools_that_an_answer_calls_natively(answer: str, names: list[str]) -> None:
-    assert wanted_tools(answer) == names
-
-
-def test_the_tools_that_an_answer_calls_in_words() -> None:
-    assert wanted_tools(IN_WORDS, in_words=True) == ["shell"]
-    assert wanted_tools("  Action : `word count`\nAction Input: {}", in_words=True)[0].strip("`") == "word count"
-    assert wanted_tools("I know it.\nFinal Answer: 5", in_words=True) == []
-    assert wanted_tools(NATIVE, in_words=True) == []
 
 
 def ask(
     table: Bench, answer: Any, tools: list[str], *, messages: Any = "q", offered: list[str] | None = None
 ) -> list[Any]:
     """The tool calls in the journal after one answer of a model whose agent has these tools."""
-    llm = Provider(model="m", provider="tests")
-    llm._play = lambda _: answer
-    guarded: Any = open_door(llm, Door("agent", "tests/model", table.meter, table.journal, tools=tools))
+    guarded = table.guard(lambda _: answer, tools=tools)
     guarded.call(messages, tools=[{"type": "function", "function": {"name": name}} for name in offered or []] or None)
-    return [e for e in read_events(table.journal.engine, table.journal.run) if e.kind == "tool_call"]
+    return table.events("tool_call")
 
 
 def test_a_call_of_a_tool_that_the_agent_does_not_have_is_journalled_as_denied(bench: Make) -> None:
@@ -544,3 +280,160 @@ def test_a_call_in_words_is_journalled_where_the_model_was_asked_for_words(bench
     assert event.facts["tool"] == "shell"
     table = bench()
     assert ask(table, IN_WORDS, ["shell"], messages=prompt) == []
+
+
+# --- what the agent is told
+
+
+def test_nudges_follow_the_messages_and_the_agents_own_list_stays(bench: Make) -> None:
+    table, said = bench(), ["You have searched this three times.", "Answer now."]
+    llm = table.guard(lambda _: "x", nudges=lambda: list(said))
+    messages = [{"role": "user", "content": "q"}]
+    llm.call(messages)
+    nudged = [*messages, {"role": "user", "content": "You have searched this three times.\n\nAnswer now."}]
+    assert llm._seen == [nudged]
+    assert messages == [{"role": "user", "content": "q"}]
+    assert json.loads(str(table.calls()[0].content["request"]))["messages"] == nudged
+    said.clear()
+    llm.call(messages)
+    assert llm._seen[1] == messages
+
+
+def test_nudges_follow_a_question_in_words(bench: Make) -> None:
+    llm = bench().guard(lambda _: "x", nudges=lambda: ["Answer now."])
+    llm.call("q")
+    assert llm._seen == ["q\n\nAnswer now."]
+
+
+# --- why an answer ended
+
+
+def test_a_truncated_answer_is_tried_again_and_charged_each_time(bench: Make) -> None:
+    table = bench(retries=2)
+    llm = table.guard(using(10, 5), finish="length")
+    with pytest.raises(Stopped, match="cut at its longest"):
+        llm.call("q")
+    assert llm._calls == 3
+    assert table.meter.tokens == 45
+    assert table.meter.ended is not None
+    assert "raise model.max_tokens" in table.meter.ended.hint
+
+
+def test_a_truncated_answer_that_is_whole_the_next_time_is_taken(bench: Make) -> None:
+    table = bench(retries=2)
+
+    def play(me: Any) -> str:
+        me._finish = "length" if me._calls == 1 else "stop"
+        return "half" if me._calls == 1 else "whole"
+
+    assert table.guard(play, finish="stop").call("q") == "whole"
+    assert [e.facts.get("failed") for e in table.calls()] == [True, None]
+    assert "Truncated" in table.calls()[0].content["error"]
+
+
+def test_a_stream_that_broke_off_is_tried_again(bench: Make) -> None:
+    llm = bench(retries=1).guard(lambda _: "half of", finish="", stream=True)
+    with pytest.raises(Stopped, match="stream ended before the answer did"):
+        llm.call("q")
+    assert llm._calls == 2
+
+
+def test_a_refusal_is_not_tried_again(bench: Make) -> None:
+    llm = bench(retries=2).guard(lambda _: "I cannot", finish="content_filter")
+    with pytest.raises(Stopped, match="refused to answer"):
+        llm.call("q")
+    assert llm._calls == 1
+
+
+# --- a strict budget
+
+
+def test_a_call_whose_worst_case_does_not_fit_is_not_made(bench: Make) -> None:
+    table = bench(tokens=3000, strict_budget=True)
+    llm = table.guard(using(100, 20))
+    llm.call("q")
+    with pytest.raises(Stopped, match=r"the next call could use .* tokens, .* are left of 3,000 \(limits\.tokens"):
+        llm.call("q" * 3000)
+    assert llm._calls == 1
+    assert table.meter.tokens == 120
+
+
+@pytest.mark.parametrize(
+    ("fault", "booked"),
+    [(Fault(503), False), (ConnectionRefusedError("no"), False), (TimeoutError("late"), True), (None, True)],
+)
+def test_with_a_strict_budget_what_nobody_knows_is_booked_at_its_worst(
+    bench: Make, fault: Exception | None, booked: bool
+) -> None:
+    table = bench(retries=0, strict_budget=True)
+    llm = table.guard(lambda _: fault or "an answer without usage")
+    if fault:
+        with pytest.raises(Stopped):
+            llm.call("q")
+    else:
+        llm.call("q")
+    assert (table.meter.tokens > 2048) is booked
+
+
+def test_a_call_left_behind_is_booked_with_a_strict_budget_alone(bench: Make) -> None:
+    for strict in (True, False):
+        table = bench(retries=0, strict_budget=strict, call_seconds=0.1)
+        with pytest.raises(Stopped, match=r"limits\.call_seconds"):
+            table.guard(lambda _: time.sleep(0.4)).call("q")
+        assert (table.meter.tokens > 2048) is strict
+
+
+def test_the_reader_fits_under_any_strict_budget(bench: Make) -> None:
+    table = bench(tokens=1, usd=0.0001, strict_budget=True)
+    table.guard(lambda _: "x", "reader", free=True).call("q")
+    assert table.meter.tokens == 0
+
+
+# --- ends
+
+
+def test_a_wait_between_retries_ends_with_the_run(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = bench(retries=5)
+    monkeypatch.setattr(Meter, "sleep", lambda self, _: self.end(Ended("interrupted", "stopped by SIGTERM")))
+    llm = table.guard(lambda _: RateLimit())
+    with pytest.raises(Stopped, match="SIGTERM"):
+        llm.call("q")
+    assert llm._calls == 1
+
+
+def test_a_call_that_the_end_of_the_run_overtakes_is_no_fault_of_the_model(bench: Make) -> None:
+    table = bench()
+    began = threading.Event()
+
+    def play(_: Any) -> str:
+        began.set()
+        time.sleep(1)
+        return "late"
+
+    llm = table.guard(play)
+    threading.Thread(target=lambda: began.wait() and table.meter.end(Ended("interrupted", "stopped by SIGINT"))).start()
+    with pytest.raises(Stopped, match="SIGINT"):
+        llm.call("q")
+    assert table.meter.ended is not None
+    assert table.meter.ended.outcome == "interrupted"
+
+
+def test_a_late_answer_into_a_sealed_journal_is_the_end_of_the_run_still(bench: Make) -> None:
+    table = bench()
+
+    def play(_: Any) -> Any:
+        table.journal.append("run_ended", outcome="interrupted")
+        table.meter.end(Ended("interrupted", "stopped by SIGINT"))
+        return Fault(500)
+
+    with pytest.raises(Stopped, match="SIGINT"):
+        table.guard(play).call("q")
+
+
+def test_a_hook_that_stops_a_call_is_neither_tried_again_nor_a_fault_of_the_model(bench: Make) -> None:
+    table = bench()
+    llm = table.guard(lambda _: HookAborted("no", source="a hook"))
+    with pytest.raises(HookAborted, match="no"):
+        llm.call("q")
+    assert llm._calls == 1
+    assert table.meter.ended is None

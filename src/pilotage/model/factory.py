@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pilotage.errors import ConfigError
@@ -36,6 +40,7 @@ KEYS = {
     "mistral": ("MISTRAL_API_KEY",),
 }
 SDK_EXTRAS = {"anthropic", "azure", "bedrock", "gemini", "litellm"}  # extras of pyproject.toml
+GEMINI, BEDROCK = ("gemini", "google"), ("bedrock", "aws")
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
@@ -51,7 +56,7 @@ def provider_of(name: str) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Raise ConfigError when the model of an agent cannot work: an unset key, a variable that does not exist."""
+    """Raise ConfigError when the model of an agent, or a fallback, cannot work: an unset key, an unknown variable."""
     for agent in settings.agents:
         if (name := model_name(settings, agent)) != READER:
             try:
@@ -60,6 +65,46 @@ def check(settings: Settings) -> None:
                 if settings.agents[agent].llm is None:
                     raise
                 raise ConfigError(f"{agent}.llm: {error}", hint=f"{error.hint}; or drop llm in {AGENTS}") from None
+    for spec in fallbacks(settings):
+        if spec.name and spec.name != READER:
+            with named("model.fallbacks"):
+                find_key(spec.name, spec)
+
+
+def fallbacks(settings: Settings) -> list[ModelSpec]:
+    """What model.fallbacks says, each as the model would be set by itself; none when only the reader is asked.
+
+    The server and its key stay those of `model` for a model of the same provider that names no other.
+    """
+    model = settings.engine.model
+    if all(model_name(settings, agent) == READER for agent in settings.agents):
+        return []
+    _check_reader(model)
+    found = []
+    for fallback in model.fallbacks:
+        own = fallback.base_url or provider_of(fallback.name) != provider_of(model_name(settings))
+        server = {"base_url": None, "api_key_env": None} if own else {}
+        given = fallback.model_dump(exclude_none=True)
+        found.append(model.model_copy(update={**server, **given, "fallbacks": []}))
+    return found
+
+
+def _check_reader(model: ModelSpec) -> None:
+    names = [fallback.name for fallback in model.fallbacks]
+    if READER in names[:-1]:
+        raise ConfigError("model.fallbacks: nothing comes after the reader, which never fails", hint="put it last")
+    if READER in names and model.tool_calls != "native":
+        problem = "model.fallbacks: the reader cannot go on from calls in words (model.tool_calls)"
+        raise ConfigError(problem, hint="set model.tool_calls to native, or drop reader")
+
+
+@contextmanager
+def named(key: str) -> Iterator[None]:
+    """A ConfigError begins with the key that it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}", hint=error.hint) from None
 
 
 def find_key(name: str, spec: ModelSpec) -> str | None:
@@ -89,29 +134,50 @@ def base_url(name: str, spec: ModelSpec) -> str | None:
 
 
 def build(name: str, spec: ModelSpec, call_seconds: float) -> BaseLLM:
-    """A fresh model object for one agent, the SDK's own retries off. Raises ConfigError with what is missing."""
+    """A fresh model object, the SDK's own retries off and its time-out set. Raises ConfigError with what is missing."""
     from crewai import LLM
 
     url, provider = base_url(name, spec), provider_of(name)
     if not ALLOW_MODEL_REQUESTS and not (url or "").startswith(LOOPBACK):
         raise ConfigError(f"Model requests are switched off, {name} is not built")
-    options: dict[str, Any] = {
-        "api_key": find_key(name, spec),
-        "base_url": url,
-        "temperature": spec.temperature,
-        "max_tokens": spec.max_tokens,
-        "timeout": call_seconds,
-        "max_retries": 0,
-    }
-    if provider in {"gemini", "google", "bedrock", "aws"}:  # these take neither
-        options = {key: value for key, value in options.items() if key not in {"timeout", "max_retries", "base_url"}}
-    if url and provider == "openai":
-        options["custom_openai"] = True
+    common = {"api_key": find_key(name, spec), "temperature": spec.temperature, "stream": spec.stream or None}
+    options = common | _options(provider, url, spec.max_tokens, call_seconds)
     try:
-        return LLM(model=name, **{key: value for key, value in options.items() if value is not None})
+        llm = LLM(model=name, **{key: value for key, value in options.items() if value is not None})
+        return _without_retries(llm, provider, url, call_seconds)
     except (ImportError, ValueError, NotImplementedError) as error:
         extra = {"claude": "anthropic", "google": "gemini", "aws": "bedrock"}.get(provider, provider)
         extra = extra if extra in SDK_EXTRAS else "litellm"
         missing = "not available" in str(error) or "LiteLLM" in str(error)
         hint = f"uv sync --extra {extra}" if missing else "check MODEL, its key and model.base_url"
         raise ConfigError(f"The model {name} cannot be used: {str(error).splitlines()[0]}", hint=hint) from None
+
+
+def _options(provider: str, url: str | None, max_tokens: int, seconds: float) -> dict[str, Any]:
+    """Address, length, time-out and no retries, by the names that the provider's class has for them."""
+    if provider in GEMINI:
+        http = {"timeout": math.ceil(seconds * 1000), "base_url": url, "retry_options": {"attempts": 1}}
+        http = {key: value for key, value in http.items() if value is not None}
+        return {"max_output_tokens": max_tokens, "client_params": {"http_options": http}}
+    if provider in BEDROCK:
+        return {"max_tokens": max_tokens}
+    address = {"endpoint": url} if provider == "azure" else {"base_url": url}
+    custom = {"custom_openai": True} if url and provider == "openai" else {}
+    return {**address, **custom, "max_tokens": max_tokens, "timeout": seconds, "max_retries": 0}
+
+
+def _without_retries(llm: Any, provider: str, url: str | None, seconds: float) -> BaseLLM:
+    """Bedrock's and Azure's classes (crewai 1.15) take neither retries nor time-out: their SDK asks four times."""
+    if provider in BEDROCK:
+        limits = import_module("botocore.config").Config(
+            read_timeout=seconds, connect_timeout=seconds, retries={"total_max_attempts": 1}
+        )
+        keys = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "region_name")
+        session = import_module("boto3.session").Session(**{key: getattr(llm, key) for key in keys})
+        llm._client = session.client("bedrock-runtime", config=limits, endpoint_url=url)
+    elif provider == "azure":
+        limits = {"retry_total": 0, "read_timeout": seconds, "connection_timeout": seconds}
+        client = import_module("azure.ai.inference").ChatCompletionsClient
+        llm._client = client(**llm._make_client_kwargs(), **limits)
+    built: BaseLLM = llm
+    return built

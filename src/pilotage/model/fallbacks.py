@@ -1,0 +1,77 @@
+"""The models that are asked when the one before has failed for good, and which of them have failed in this run.
+
+One object for all doors of a run: a model that has failed is not asked again, by no agent. What is not covered: a
+model that recovers while the run goes on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pilotage.guard.limits import Ended
+from pilotage.model import factory
+from pilotage.settings import Settings
+from pilotage.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may be asked: how it is called, its object, and whether it costs nothing."""
+
+    name: str
+    llm: Any
+    free: bool = False
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """One model is the same for all agents, though each has an object of its own."""
+        return self.name, getattr(self.llm, "base_url", None)
+
+
+class Fallbacks:
+    """Further models in order, and what has failed."""
+
+    def __init__(self, models: Sequence[Candidate] = ()) -> None:
+        self.models = tuple(models)
+        self._lost: dict[tuple[str, str | None], Ended] = {}
+        self._lock = threading.Lock()
+
+    def why_lost(self, model: Candidate) -> Ended | None:
+        with self._lock:
+            return self._lost.get(model.key)
+
+    def lose(self, model: Candidate, why: Ended) -> bool:
+        """From now on nobody asks this model; False when that was so already."""
+        with self._lock:
+            is_new = model.key not in self._lost
+            self._lost.setdefault(model.key, why)
+            return is_new
+
+
+def build(settings: Settings, question: str) -> Fallbacks:
+    """The objects for model.fallbacks, none when only the reader is asked. Raises ConfigError with what is missing."""
+    from pilotage.model.reader import Reader
+    from pilotage.model.subclass import guarded
+
+    models = []
+    for spec in factory.fallbacks(settings):
+        free = spec.name == factory.READER
+        name = str(spec.name)
+        llm = Reader.for_question(question) if free else _built(name, spec, settings.engine.limits.call_seconds)
+        models.append(Candidate(name, guarded(llm), free))
+    return Fallbacks(models)
+
+
+def _built(name: str, spec: ModelSpec, call_seconds: float) -> Any:
+    with factory.named("model.fallbacks"):
+        return factory.build(name, spec, call_seconds)
+
+
+def all_failed(failures: Sequence[Ended]) -> Ended:
+    """The end of a run whose models have all failed: each is named, the first one's hint is the one to follow."""
+    if len(failures) == 1:
+        return failures[0]
+    return Ended("failed", "; ".join(ended.reason for ended in failures), failures[0].hint)
