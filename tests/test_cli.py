@@ -26,10 +26,12 @@ from tests.support.server import serve
 
 QUESTION = "How many requests can one fault make when retries are nested?"
 COMMANDS = [
-    "run", "eval", "sessions", "show", "export", "audit", "loops", "index", "page", "check-code", "check-data", "doctor",
+    "run", "eval", "sessions", "show", "export", "audit", "loops", "index", "page", "check-code", "check-data",
+    "doctor",
 ]  # fmt: skip
 ARGUMENTS = {
-    "show": ["last"], "loops": ["--run", "last"], "export": ["last", "--jsonl"], "page": ["https://example.org/"], "check-code": ["code.py"],
+    "show": ["last"], "loops": ["--run", "last"], "export": ["last", "--jsonl"],
+    "page": ["https://example.org/"], "check-code": ["code.py"],
     "check-data": ["data.json", "--schema", "schema.json"],
 }  # fmt: skip
 ROOT = Path(__file__).parent.parent

@@ -13,6 +13,7 @@ from pilotage.record.journal import read_events
 from pilotage.record.store import open_store
 from pilotage.run import run_crew
 from pilotage.settings import Settings
+from tests.model.wire import USAGE, Talk, listen
 from tests.support.server import COMPLETION_TOKENS, PROMPT_TOKENS, Server, good_over_http, serve
 
 Load = Callable[..., Settings]
@@ -129,3 +130,112 @@ def test_every_call_is_in_the_journal_with_request_and_answer(load: Load) -> Non
     assert [c.facts["agent"] for c in calls] == ["researcher"] * 2 + ["verifier"] * 2 + ["explainer"]
     assert all(QUESTION in str(c.content["request"]) and c.content["answer"] for c in calls)
     assert {c.facts["usd"] for c in calls} == {"unpriced"}
+
+
+# --- streams and fallbacks
+
+
+def stream_of(talk: Talk) -> None:
+    """The good model, in pieces."""
+    message = good_over_http(talk.request)
+    if message.get("tool_calls"):
+        calls = [{"index": n, **call} for n, call in enumerate(message["tool_calls"])]
+        talk.stream({"tool_calls": calls}, {"finish": "tool_calls"})
+    else:
+        text = message["content"]
+        talk.stream(*(text[n : n + 40] for n in range(0, len(text), 40)), {"finish": "stop"})
+
+
+def test_a_good_model_that_streams_is_accepted_and_counted_once(load: Load) -> None:
+    with listen(stream_of) as wire:
+        settings = load(model__name="openai/local-model", model__base_url=wire.url, model__stream="true")
+        result = run_crew(QUESTION, settings=settings)
+    assert result.outcome == "accepted", (result.reason, result.unsupported)
+    assert len(wire.requests) == 5
+    assert result.tokens == 5 * USAGE["total_tokens"]
+
+
+def test_a_stream_that_drips_ends_with_the_run_and_is_closed(load: Load) -> None:
+    with listen(lambda talk: talk.stream(*["x"] * 200, every=0.05)) as wire:
+        settings = load(
+            model__name="openai/local-model", model__base_url=wire.url, model__stream="true", limits__seconds=1
+        )
+        result = run_crew(QUESTION, settings=settings)
+        until = time.monotonic() + 2
+        while wire.open and time.monotonic() < until:
+            time.sleep(0.02)
+        assert wire.open == 0, "the client has hung up"
+    assert result.outcome == "limited"
+    assert len(wire.requests) == 1
+
+
+def test_the_second_model_answers_when_the_first_refuses_the_key(load: Load) -> None:
+    with serve(lambda _request: 401) as one, serve(good_over_http) as two:
+        settings = load(
+            model__name="openai/first", model__base_url=one.url,
+            model__fallbacks=f'[{{name: openai/second, base_url: "{two.url}"}}]',
+        )  # fmt: skip
+        result = run_crew(QUESTION, settings=settings)
+    assert result.outcome == "accepted", (result.reason, result.unsupported)
+    assert (len(one.requests), len(two.requests)) == (1, 5), "no agent asks the first one again"
+    events = list(read_events(open_store(settings.store, create=False), result.run))
+    (fallback,) = [e for e in events if e.kind == "fallback"]
+    assert (fallback.facts["agent"], fallback.facts["model"], fallback.facts["to"]) == (
+        "researcher", "openai/first", "openai/second",
+    )  # fmt: skip
+    assert [e.facts["model"] for e in events if e.kind == "model_call"] == ["openai/first"] + ["openai/second"] * 5
+
+
+def test_a_model_that_fails_in_the_middle_is_followed_by_the_next(load: Load) -> None:
+    served = 0
+
+    def play(request: dict[str, Any]) -> Any:
+        nonlocal served
+        served += 1
+        return good_over_http(request) if served <= 2 else 503
+
+    with serve(play) as one, serve(good_over_http) as two:
+        settings = load(
+            model__name="openai/first", model__base_url=one.url, limits__retries=1,
+            model__fallbacks=f'[{{name: openai/second, base_url: "{two.url}"}}]',
+        )  # fmt: skip
+        result = run_crew(QUESTION, settings=settings)
+    assert result.outcome == "accepted", (result.reason, result.unsupported)
+    assert (len(one.requests), len(two.requests)) == (4, 3)
+
+
+def test_the_reader_answers_when_no_model_can_be_reached(load: Load) -> None:
+    with serve(good_over_http) as server:
+        pass
+    settings = load(
+        model__name="openai/local-model", model__base_url=server.url, model__fallbacks="[reader]", limits__retries=0
+    )
+    result = run_crew(QUESTION, settings=settings)
+    assert result.outcome == "accepted", (result.reason, result.unsupported)
+    assert "27 requests" in result.citations[0]["quote"]
+    events = list(read_events(open_store(settings.store, create=False), result.run))
+    models = [e.facts["model"] for e in events if e.kind == "model_call"]
+    assert models[0] == "openai/local-model"
+    assert set(models[1:]) == {"reader"}
+
+
+def test_when_all_models_have_failed_each_is_named(load: Load) -> None:
+    with serve(lambda _request: 401) as one, serve(lambda _request: 404) as two:
+        settings = load(
+            model__name="openai/first", model__base_url=one.url,
+            model__fallbacks=f'[{{name: openai/second, base_url: "{two.url}"}}]',
+        )  # fmt: skip
+        result = run_crew(QUESTION, settings=settings)
+    assert (result.outcome, result.exit_code) == ("failed", 4)
+    assert "openai/first: the provider refused the key (HTTP 401)" in result.reason
+    assert "openai/second: the provider knows no such model" in result.reason
+
+
+def test_a_truncated_answer_ends_with_the_key_to_raise(load: Load) -> None:
+    with listen(lambda talk: talk.answer("half of an ans", "length")) as wire:
+        settings = load(model__name="openai/local-model", model__base_url=wire.url, limits__retries=1)
+        result = run_crew(QUESTION, settings=settings)
+    assert result.outcome == "failed"
+    assert len(wire.requests) == 2
+    assert "model.max_tokens" in result.hint
+    assert result.tokens == 2 * USAGE["total_tokens"]

@@ -15,6 +15,7 @@ from pilotage.record.journal import read_events
 from pilotage.record.store import open_store
 from pilotage.run import run_crew
 from pilotage.settings import Settings
+from tests.support.project import events_of
 from tests.support.scripted import Turn, calls, good
 
 Load = Callable[..., Settings]
@@ -158,3 +159,63 @@ def test_a_hung_tool_delays_neither_the_outcome_nor_the_journal(
     assert result.outcome == "limited"
     assert result.seconds < 4, "1 s, and what a busy machine adds, against 8 s of hanging"
     assert audit(open_store(settings.store, create=False), result.run, result.seal).ok
+
+
+def test_the_same_call_again_and_again_is_a_loop_and_limited(load: Load, scripted: Any) -> None:
+    model = scripted(lambda _turn: calls(("search_knowledge", {"query": "retries"})))
+    result = run_crew(QUESTION, settings=load(agents__researcher__max_iter=50))
+    assert result.outcome == "limited"
+    assert result.reason.endswith("loops.stop)")
+    assert len(model.turns) == 5
+
+
+def test_without_loop_detection_the_caps_stop_it_and_not_crewais_own_count(load: Load, scripted: Any) -> None:
+    model = scripted(lambda _turn: calls(("search_knowledge", {"query": "retries"})))
+    result = run_crew(QUESTION, settings=load(agents__researcher__max_iter=9, loops__enabled="false"))
+    assert result.outcome == "limited"
+    assert "(researcher.max_iter)" in result.reason
+    assert len(model.turns) == 9
+
+
+def test_caps_of_an_agent_and_of_a_task_stop_a_run(load: Load, scripted: Any) -> None:
+    scripted(good)
+    for overrides, key in (
+        ({"agents__verifier__limits": "{model_calls: 1}"}, "verifier.limits.model_calls"),
+        ({"tasks__verify__limits": "{tokens: 120}"}, "verify.limits.tokens"),
+    ):
+        result = run_crew(QUESTION, settings=load(**overrides))
+        assert result.outcome == "limited"
+        assert f"({key})" in result.reason
+
+
+def test_the_seconds_of_a_tool_are_the_smallest_of_the_caps(
+    load: Load, scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(good)
+    monkeypatch.setattr("pilotage.evidence.knowledge.Knowledge.search", lambda *_, **__: time.sleep(1))
+    settings = load(limits__tool_seconds=9, agents__researcher__limits="{tool_seconds: 0.1}")
+    run_crew(QUESTION, settings=settings)
+    call = next(e for e in events_of(settings) if e.kind == "tool_call")
+    assert "no answer within 0.1 s (researcher.limits.tool_seconds)" in str(call.content["result"])
+
+
+def test_a_nudge_reaches_the_agent_with_each_further_call_until_its_task_ends(load: Load, scripted: Any) -> None:
+    def play(turn: Turn) -> Any:
+        if turn.task == "research" and len(turn.results) < 3:
+            return calls(("search_knowledge", {"query": "who owns retries, nested retries multiply"}))
+        if turn.task == "research" and len(turn.results) == 3:
+            return calls(("search_knowledge", {"query": "deadlines"}))
+        return good(turn)
+
+    model, settings = scripted(play), load()
+    result = run_crew(QUESTION, settings=settings)
+    assert result.outcome == "accepted", result.reason
+    heard = [str(turn.messages[-1]["content"]) for turn in model.turns]
+    nudged = [number for number, last in enumerate(heard) if last.startswith("You have called search_knowledge")]
+    assert nudged == [3, 4]
+    assert "read_page" in heard[3]
+    results = [m["content"] for m in model.turns[3].messages if m["role"] == "tool"]
+    assert len(results) == 3
+    assert len(set(results)) == 1  # what a tool returned stays as it is
+    requests = [e.content["request"] for e in events_of(settings) if e.kind == "model_call"]
+    assert ["You have called search_knowledge" in str(text) for text in requests].count(True) == 2

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crewai import Agent, BaseLLM, Crew, Task
+from crewai import Agent, BaseLLM, Crew, Process, Task
 from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.hooks import HookAborted
-from pydantic import BaseModel
+from crewai.tools.base_tool import BaseTool
+from crewai.utilities import agent_utils
+from pydantic import BaseModel, PrivateAttr
 
 from pilotage import names
 from pilotage.checks.data import Schema, load_schema
@@ -18,18 +23,42 @@ from pilotage.checks.results import TYPES, Explanation
 from pilotage.errors import ConfigError, nearest
 from pilotage.guard.fence import RULE
 from pilotage.guard.limits import Meter, RunEnded
-from pilotage.model import factory
+from pilotage.guard.looping import Looping
+from pilotage.model import factory, fallbacks
 from pilotage.model.door import Door, open_door
 from pilotage.model.reader import Reader
 from pilotage.record.journal import Event, Journal
-from pilotage.settings import CONFIG, TASKS, Settings
+from pilotage.settings import AGENTS, CONFIG, TASKS, Settings
 from pilotage.spec import TaskSpec
 from pilotage.tools import build
 from pilotage.tools.builtin import BuiltIn
 from pilotage.tools.database import Databases
+from pilotage.tools.delegation import Delegation, tools_of
 from pilotage.tools.desk import Desk
 from pilotage.tools.guarded import Guard
 from pilotage.yamlfile import read_yaml
+
+LATER = 1  # seconds after our own cap, which says its key, CrewAI's takes what hangs outside of any call
+
+
+class Colleague(Agent):
+    """An agent whose delegation tools go through the guard like all others."""
+
+    _delegation: Any = PrivateAttr(default=None)
+
+    def get_delegation_tools(self, agents: Sequence[BaseAgent]) -> list[BaseTool]:
+        asking: Any = self
+        if any(agent is self for agent in agents):  # a hierarchical crew asks the worker for its manager's tools
+            asking = getattr(self.crew, "manager_agent", None) or self
+        guarded: list[BaseTool] = self._delegation.guarded(asking, super().get_delegation_tools(agents))
+        return guarded
+
+    def execute_task(self, task: Task, context: str | None = None, tools: list[BaseTool] | None = None) -> Any:
+        """Without `tools` a coworker asks: then CrewAI forgets that this agent may delegate too."""
+        if tools is None and self.allow_delegation:
+            others = self._delegation.idle(getattr(self.crew, "agents", None) or [])
+            tools = [*(self.tools or []), *(self.get_delegation_tools(others) if others else [])]
+        return super().execute_task(task, context, tools)
 
 
 @dataclass
@@ -49,7 +78,11 @@ class Kit:
     def __post_init__(self) -> None:
         self.troubles: list[str] = []  # what tool calls that failed or were denied told the agent
         self.journal.listen(self._note_trouble)
-        self._agents: dict[str, Agent] = {}
+        tools = {name: tools_of(spec) for name, spec in self.settings.agents.items()}
+        self.looping = Looping(self.settings.engine.loops, self.meter, self.journal, tools)
+        self.fallbacks = fallbacks.build(self.settings, self.question)
+        self.delegation = Delegation(self.settings.agents, self.guard, self.meter)
+        self._agents: dict[str, Colleague] = {}
         self._tasks: dict[str, Task] = {}
         self._built_in = BuiltIn(self.settings, self.desk, self.databases, self._schema_of)
 
@@ -65,15 +98,17 @@ class Kit:
         """The agent of that name; `more` goes to CrewAI's Agent. Asked for twice, the same object."""
         if name not in self._agents:
             spec = self.settings.agents[_known(name, self.settings.agents, "agent")]
-            self._agents[name] = Agent(
+            agent = Colleague(
                 role=spec.role, goal=spec.goal, backstory=f"{spec.backstory.rstrip()} {RULE}",
                 llm=self.model(name),
                 tools=build.build(spec.tools, name, self._built_in, self.known_tools, self.guard),
-                max_iter=spec.max_iter, max_execution_time=spec.max_execution_time,
+                max_iter=spec.max_iter, max_execution_time=spec.max_execution_time + LATER,
                 allow_delegation=spec.allow_delegation,
                 max_retry_limit=0, respect_context_window=False, use_better_compaction=False, verbose=False,
                 **more,
             )  # fmt: skip
+            agent._delegation = self.delegation
+            self._agents[name] = self.delegation.agents[name] = agent
         return self._agents[name]
 
     def task(self, name: str, **more: Any) -> Task:
@@ -101,15 +136,16 @@ class Kit:
 
     def model(self, agent: str) -> BaseLLM:
         """A model object of this agent's own, behind the door."""
-        name = factory.model_name(self.settings, agent)
-        spec, limits = self.settings.engine.model, self.settings.engine.limits
+        name, spec = factory.model_name(self.settings, agent), self.settings.engine.model
         free = name == factory.READER
-        llm = Reader.for_question(self.question) if free else factory.build(name, spec, limits.call_seconds)
-        text_tools = spec.tool_calls == "text" and not free
-        tools = self.settings.agents[agent].tools
-        return open_door(
-            llm, Door(agent, name, self.meter, self.journal, free=free, text_tools=text_tools, tools=tools)
-        )
+        seconds = self.meter.call_seconds(agent)[0]
+        llm = Reader.for_question(self.question) if free else factory.build(name, spec, seconds)
+        door = Door(
+            agent, name, self.meter, self.journal,
+            free=free, text_tools=spec.tool_calls == "text" and not free, tools=tools_of(self.settings.agents[agent]),
+            nudges=partial(self.looping.nudges, agent), fallbacks=self.fallbacks,
+        )  # fmt: skip
+        return open_door(llm, door)
 
     def _note_trouble(self, event: Event) -> None:
         if event.kind == "tool_call" and event.facts.get("failed"):
@@ -135,6 +171,14 @@ def build_crew(kit: Kit) -> Crew:
     crew = names.calling(lambda: function(kit), path, root)
     if not isinstance(crew, Crew):
         raise ConfigError(f"{path} returned {type(crew).__name__}, not a crewai.Crew", hint=f"see crew in {CONFIG}")
+    _check_last(crew, kit)
+    _check_caps(crew, kit)
+    crew._task_output_handler = NoCopies()  # type: ignore[assignment]
+    agent_utils.MAX_REPEATED_TOOL_CALLS = sys.maxsize  # crewai 1.15 fails the crew at the fifth: `loops` decides here
+    return crew
+
+
+def _check_last(crew: Crew, kit: Kit) -> None:
     last = crew.tasks[-1]
     spec = kit.settings.tasks.get(last.name or "")
     kind = last.response_model
@@ -143,8 +187,26 @@ def build_crew(kit: Kit) -> Crew:
             f'The last task "{last.name}" must return an Explanation that is checked',
             hint=f"{TASKS}: output_pydantic: Explanation (or Solution) and checks: [citations]",
         )
-    crew._task_output_handler = NoCopies()  # type: ignore[assignment]
-    return crew
+
+
+def _check_caps(crew: Crew, kit: Kit) -> None:
+    """ConfigError for an agent or a model of the crew that no cap would hold for."""
+    path = kit.settings.engine.crew
+    if crew.process == Process.hierarchical and crew.manager_agent is None:
+        raise ConfigError(
+            f"{path}: manager_llm makes a manager that no cap holds for",
+            hint="add a manager to agents.yaml and give manager_agent=kit.agent(...)",
+        )
+    for agent in (*crew.agents, *(task.agent for task in crew.tasks), crew.manager_agent):
+        if agent is not None and not kit.delegation.name_of(agent):
+            raise ConfigError(
+                f'{path}: no cap holds for the agent "{" ".join(agent.role.split())}", which the kit did not make',
+                hint=f"make it with kit.agent(name), of an entry in {AGENTS}",
+            )
+    fields = vars(crew)  # to ask for a deprecated one by its name warns
+    for key, used in (("planning_llm", crew.planning), ("function_calling_llm", fields["function_calling_llm"])):
+        if used and getattr(fields[key], "_door", None) is None:
+            raise ConfigError(f"{path}: no cap holds for {key}", hint=f"give {key}=kit.model(name of an agent)")
 
 
 class NoCopies:

@@ -12,10 +12,15 @@ from pydantic import BaseModel
 
 from pilotage.errors import PilotageError
 from pilotage.guard import policy
+from pilotage.guard.worstcase import Rates, WorstCase, worst_case
 from pilotage.model import factory
+from pilotage.model.prices import dearest
+from pilotage.model.windows import context_window
 from pilotage.record.redact import Redactor
 from pilotage.settings import Settings, located
+from pilotage.spec import CapSpec
 from pilotage.tools import build
+from pilotage.tools.delegation import tools_of
 from pilotage.tools.websearch import available
 
 PACKAGES = ("crewai", "crewai-tools", "agentops", "sqlalchemy", "onnxruntime")
@@ -40,6 +45,7 @@ def examine(settings: Settings) -> dict[str, Any]:
             problems.append({"error": str(error), "hint": error.hint})
     if not settings.knowledge.is_dir():
         problems.append({"error": f"no folder {settings.engine.evidence.knowledge}", "hint": "set evidence.knowledge"})
+    worst = worst_case(settings, _rates(settings))
     report = {
         "ok": not problems,
         "problems": problems,
@@ -50,10 +56,13 @@ def examine(settings: Settings) -> dict[str, Any]:
             {"key": key, "value": _value(settings, key), "from": origin} for key, origin in settings.origins.items()
         ],
         "caps": {
-            n: {"max_iter": a.max_iter, "max_execution_time": a.max_execution_time} for n, a in settings.agents.items()
+            n: {"max_iter": a.max_iter, "max_execution_time": a.max_execution_time, **_set(a.limits)}
+            for n, a in settings.agents.items()
         },
+        "task_caps": {n: _set(t.limits) for n, t in settings.tasks.items() if _set(t.limits)},
         "tools": _tools(settings),
-        "warnings": build.warnings(settings),
+        "worst_case": worst.as_json() | {"line": worst.line()},
+        "warnings": [*build.warnings(settings), *_budget_warnings(settings, worst)],
         "policy": policy.lines(settings.engine.policy),
         "parts": {name: _present(module) for name, module in PARTS.items()} | _further_parts(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
@@ -69,9 +78,11 @@ def lines(report: dict[str, Any]) -> str:
     out += [f"  {row['key']:<{width}}  {row['value']!s:<28}  {row['from']}" for row in report["settings"]]
     out += ["", "agents"]
     for agent, caps in report["caps"].items():
-        limits = f"max_iter {caps['max_iter']}, {caps['max_execution_time']} s"
+        limits = f"max_iter {caps['max_iter']}, {caps['max_execution_time']} s{_shown(caps)}"
         has = ", ".join(report["tools"][agent]) or "no tools"
         out.append(f"  {agent:<{width}}  {report['models'][agent]}, {limits}, {has}")
+    out += [f"  task {task:<{width - 5}}  {_shown(caps).lstrip(', ')}" for task, caps in report["task_caps"].items()]
+    out += ["", report["worst_case"]["line"]]
     out += ["", "policy"] + [f"  {line}" for line in report["policy"]]
     out += ["", "keys"] + [
         f"  {name:<{width}}  {'set' if there else 'not set'}" for name, there in report["keys"].items()
@@ -86,6 +97,27 @@ def lines(report: dict[str, Any]) -> str:
     return "\n".join([*out, "a run can start" if report["ok"] else "a run cannot start"])
 
 
+def _rates(settings: Settings) -> dict[str, Rates]:
+    """What one call can use, of each model that a run may ask; of the built-in reader nothing."""
+    names = [factory.model_name(settings, agent) for agent in settings.agents]
+    names += [spec.name or "" for spec in factory.fallbacks(settings)]
+    return {name: _rates_of(name, settings.engine.model.max_tokens) for name in names if name != factory.READER}
+
+
+def _rates_of(model: str, answer: int) -> Rates:
+    window, read, written = context_window(model), dearest(model, 1, 0), dearest(model, 0, 1)
+    per_token = None if read is None or written is None else max(read, written)
+    if not window:
+        return Rates(None, 0.0 if per_token == 0 else None, per_token)
+    return Rates(window + answer, dearest(model, window, answer), per_token)
+
+
+def _budget_warnings(settings: Settings, worst: WorstCase) -> list[str]:
+    if not (settings.engine.limits.strict_budget and worst.unpriced):
+        return []
+    return [f"limits.usd cannot bind {', '.join(worst.unpriced)}, which nobody prices; limits.tokens does"]
+
+
 def _further_parts() -> dict[str, bool]:
     """Parts that are no package: a program on the path, a key that is set."""
     from pilotage.sandbox import bubblewrap
@@ -94,6 +126,15 @@ def _further_parts() -> dict[str, bool]:
         "all of Python for agents' code (bubblewrap)": bubblewrap.missing() == "",
         "search_web (SERPER_API_KEY or BRAVE_API_KEY)": bool(available(os.environ)),
     }
+
+
+def _set(caps: CapSpec) -> dict[str, float]:
+    return caps.model_dump(exclude_none=True)
+
+
+def _shown(caps: dict[str, Any]) -> str:
+    """What stands in `limits` of an agent or a task."""
+    return "".join(f", {key} {value:,}" for key, value in caps.items() if not key.startswith("max_"))
 
 
 def _key_names(settings: Settings) -> list[str]:
@@ -116,7 +157,7 @@ def _value(settings: Settings, key: str) -> Any:
 
 def _tools(settings: Settings) -> dict[str, list[str]]:
     """The tools of each agent, with the rule where the policy denies one whatever its arguments are."""
-    has = {name: agent.tools for name, agent in settings.agents.items()}
+    has = {name: tools_of(agent) for name, agent in settings.agents.items()}
     rules = policy.Policy(settings.engine.policy, settings.root, has)
     denials = {name: {tool: rules.denies(name, tool, {}) for tool in tools} for name, tools in has.items()}
     return {

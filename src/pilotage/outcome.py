@@ -48,23 +48,35 @@ class Result:
     parent: str | None = None
     folder: Path | None = None
     findings: list[dict[str, str]] = field(default_factory=list)
+    verdicts: list[dict[str, str]] = field(default_factory=list)
     results: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """`results` is there when a task made something else than evidence: code, rows, an object of your own."""
+        """`results` is there when a task made something else than evidence: code, rows, an object of your own.
+
+        `partial` is there when a run without an answer had established something: what its checks had accepted.
+        """
         names = (
             "run", "question", "outcome", "reason", "answer", "citations", "unsupported",
             "seconds", "tokens", "usd", "parent", "seal",
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names} | ({"results": self.results} if self.results else {})
+        partial = {"findings": self.findings, "verdicts": self.verdicts} if self.is_partial else {}
+        more = {"results": self.results, "partial": partial}
+        return {name: getattr(self, name) for name in names} | {name: value for name, value in more.items() if value}
+
+    @property
+    def is_partial(self) -> bool:
+        """No answer, but work that passed its checks before the run ended."""
+        return not self.citations and bool(self.findings)
 
 
 def conclude(kit: Kit, error: BaseException | None) -> Ended:
     """The outcome, from what ended the run, what CrewAI raised, or the answer that passed its checks."""
     if kit.meter.ended is not None:
         return with_troubles(kit.meter.ended, kit.troubles)
-    if isinstance(error, TimeoutError):  # CrewAI's own max_execution_time was a moment faster than ours
-        return kit.meter.end(Ended("limited", str(error), "raise max_execution_time in config/agents.yaml"))
+    if isinstance(error, TimeoutError):  # CrewAI's own, a second after ours
+        reason = "Run stopped: an agent hung outside of any call until its max_execution_time was over"
+        return kit.meter.end(Ended("limited", reason, "raise max_execution_time in config/agents.yaml"))
     if isinstance(error, PilotageError):
         return kit.meter.end(Ended("failed", str(error), error.hint, error.exit_code))
     if error is not None:
@@ -110,7 +122,9 @@ def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
         unsupported=clean.tree([{"sentence": f.text, "reason": f.reason} for f in evidence.faults]),
         seconds=seconds, tokens=meter.tokens, usd=usd, seal=event.hash,
         exit_code=EXIT_CODES[ended.outcome] if ended.exit_code is None else ended.exit_code, folder=folder,
-        findings=clean.tree([f.model_dump() for f in evidence.findings]), results=clean.tree(further_results(evidence)),
+        findings=clean.tree([f.model_dump() for f in evidence.findings]),
+        verdicts=clean.tree([v.model_dump() for v in evidence.verdicts or []]),
+        results=clean.tree(further_results(evidence)),
     )  # fmt: skip
     if folder:
         try:

@@ -7,11 +7,14 @@ turns that off); for that moment its home is runs/crewai. tests/test_quiet.py te
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Generic, TypeVar
 
 HOMES = ("HOME", "USERPROFILE", "LOCALAPPDATA")
 LOGGERS = ("crewai", "crewai_core", "httpx", "openai", "opentelemetry", "chromadb")
@@ -47,3 +50,22 @@ def _home_at(folder: Path) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@cache
+def lasting_context() -> contextvars.Context:
+    """What the contexts of all runs are copied from, so that they share the types that pydantic generates.
+
+    pydantic 2.12 keeps those in a context variable: with an empty context, each run would make the types of OpenAI's
+    structured answers anew, and OpenAI's client keeps them for ever (0.3 MB a run).
+    """
+    from pydantic import BaseModel
+
+    T = TypeVar("T")
+
+    class Some(BaseModel, Generic[T]):
+        it: T
+
+    context = contextvars.Context()
+    context.run(lambda: Some[int])
+    return context

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from pilotage.outcome import Result
-    from pilotage.record.journal import Event
+    from pilotage.record.journal import Event, Listener
 
 
 def write_files(result: Result, decisions: list[dict[str, Any]], folder: Path) -> None:
@@ -37,13 +37,21 @@ def markdown(result: Result, decisions: list[dict[str, Any]]) -> str:
             cites = "".join(f"[{n}]" for n in d["cites"])
             parts.append(f"- event {d['event']}: {d['sentence']} {cites}")
         parts.append("")
-    if not result.citations and result.findings:
+    if result.is_partial:
         parts += ["## Partial: what was found before the run ended, not an answer", ""]
         parts += [f"- “{f['quote']}” (`{f['source']}`)" for f in result.findings] + [""]
+    if result.is_partial and result.verdicts:
+        parts += ["## Partial: what was verified of it", ""]
+        parts += [_verdict(v) for v in result.verdicts] + [""]
     if result.unsupported:
         parts += ["## What did not hold", ""] + [f"- {_fault(f)}" for f in result.unsupported] + [""]
     parts.append(f"{summary(result)}  \nseal: `{result.seal}`; every step: `pilotage show {result.run}`")
     return "\n".join(parts) + "\n"
+
+
+def _verdict(verdict: dict[str, str]) -> str:
+    reason = f": {verdict['reason']}" if verdict["reason"] else ""
+    return f"- {verdict['verdict']}: {verdict['claim']} (`{verdict['source']}`){reason}"
 
 
 def _fault(fault: dict[str, str]) -> str:
@@ -87,6 +95,22 @@ def print_result(result: Result, out: TextIO | None = None, err: TextIO | None =
     print(f"{gap}{summary(result)}", file=out, flush=True)
 
 
+def harmless(listener: Listener) -> Listener:
+    """The same listener until it raises: who watches a run does not end it."""
+    broken: list[Exception] = []
+
+    def listen(event: Event) -> None:
+        if broken:
+            return
+        try:
+            listener(event)
+        except Exception as error:
+            broken.append(error)
+            warn([f"a listener failed and hears no more of this run: {type(error).__name__}: {error}"])
+
+    return listen
+
+
 def progress_lines(err: TextIO | None = None) -> Callable[[Event], None]:
     """A journal listener that prints a plain line on stderr for each step."""
     stream = err or sys.stderr
@@ -112,20 +136,26 @@ def _line(event: Event) -> str:
             if facts.get("denied"):
                 return f"  {facts['tool']} {arguments} denied by {facts['denied']}"
             if facts.get("failed"):
-                return f"  {facts['tool']} {arguments} {_seconds(facts)} {_short(content.get('result'))}"
-            return f"  {facts['tool']} {arguments} {_seconds(facts)}"
+                return f"  {facts['tool']} {arguments}{_seconds(facts)} {_short(content.get('result'))}"
+            return f"  {facts['tool']} {arguments}{_seconds(facts)}"
         case "suspicious":
             return f"  suspicious text in {facts['source']}, kept as data"
         case "code_run":
-            return f"  code: {facts['outcome']} in {facts['sandbox']} {_seconds(facts)}"
+            return f"  code: {facts['outcome']} in {facts['sandbox']}{_seconds(facts)}"
         case "model_call" if facts["model"] != "reader":
             tokens = facts["prompt_tokens"] + facts["completion_tokens"]
             again = f" attempt {facts['attempt']}" if facts["attempt"] > 1 else ""
-            return f"  {facts['model']}{again} {tokens:,} tokens {_seconds(facts)}{_failed(facts)}"
+            return f"  {facts['model']}{again} {tokens:,} tokens{_seconds(facts)}{_failed(facts)}"
         case "check" if not facts["passed"]:
             return f"  check {facts['check']} failed"
-        case "limit":
+        case "limit" if "key" in facts:
             return f"  limit {facts['key']} reached"
+        case "abandoned":
+            return f"  {facts['what']} left behind{_seconds(facts)}"
+        case "loop":
+            return f"  loop: {facts['rule']} of {facts['agent']}, {'stopped' if facts['level'] == 'stop' else 'nudged'}"
+        case "fallback":
+            return f"  {facts['model']} failed, {facts['to']} goes on"
         case _:
             return ""
 
@@ -140,7 +170,11 @@ def _failed(facts: dict[str, Any]) -> str:
 
 
 def _seconds(facts: dict[str, Any]) -> str:
-    return f"{facts['seconds'] * 1000:.0f} ms" if facts["seconds"] < 1 else f"{facts['seconds']:.1f} s"
+    """` 40 ms` · ` 1.5 s` · nothing for what was not run"""
+    seconds = facts.get("seconds")
+    if seconds is None:
+        return ""
+    return f" {seconds * 1000:.0f} ms" if seconds < 1 else f" {seconds:.1f} s"
 
 
 def warn(warnings: list[str], err: TextIO | None = None) -> None:

@@ -21,17 +21,19 @@ from pilotage import errors
 from pilotage.checks.gate import Evidence
 from pilotage.errors import ConfigError, PilotageError
 from pilotage.evidence.knowledge import Knowledge
-from pilotage.guard.limits import Ended, Meter
-from pilotage.guard.policy import PAGES, USER, Policy, hosts_in
+from pilotage.guard.limits import UNWINDS, Ended, Meter
+from pilotage.guard.policy import PAGES, USER, Policy, Reason, hosts_in
 from pilotage.model import factory
 from pilotage.outcome import Result, conclude, finish
-from pilotage.quiet import import_crewai
+from pilotage.quiet import import_crewai, lasting_context
 from pilotage.record.journal import Journal, Listener
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
+from pilotage.report import harmless
 from pilotage.settings import CONFIG, TASKS, Settings, load, located
 from pilotage.tools import build
 from pilotage.tools.database import Databases
+from pilotage.tools.delegation import tools_of
 from pilotage.tools.desk import Desk
 from pilotage.tools.guarded import Guard
 from pilotage.web.address import Refused, read_url, shown
@@ -44,7 +46,17 @@ if TYPE_CHECKING:
     from pilotage.crew import Kit
 
 Progress = Callable[[str, int, int], None]
-GRACE_SECONDS = 1.0  # what CrewAI gets to unwind after the run has ended; then it is left behind
+
+
+class WhileItRuns(Policy):
+    """The policy of a run: when it has ended, a page that is still being read is redirected nowhere."""
+
+    def __init__(self, meter: Meter, *rest: Any) -> None:
+        super().__init__(*rest)
+        self._meter = meter
+
+    def denies_url(self, tool: str, url: str) -> Reason:
+        return Reason("the run has ended") if self._meter.ended else super().denies_url(tool, url)
 
 
 class Runner:
@@ -79,13 +91,14 @@ class Runner:
         import_crewai(self.settings.runs)
         journal = Journal(self.engine, self.redactor)
         if listener:
-            journal.listen(listener)
+            journal.listen(harmless(listener))
         kit, crew = self._build(question, journal, urls)
         content = {"question": question, "settings": self._shown_settings(), "warnings": self.warnings}
         journal.append("run_started", content, model=factory.model_name(self.settings), crew=self.settings.engine.crew)
         try:
             with signals_end(kit.meter):
-                error = None if not read_named(kit, urls) else kick_off(crew, kit)
+                error = kick_off(crew, kit) if read_named(kit, urls) else None
+            kit.meter.settle()
             ended = conclude(kit, error)
         finally:
             kit.desk.close()
@@ -108,10 +121,15 @@ class Runner:
         from pilotage.crew import Kit, build_crew
 
         spec = self.settings.engine
-        meter = Meter(spec.limits, journal)  # the clock starts here, with CrewAI imported
+        agents, tasks = self.settings.agents, self.settings.tasks
+        meter = Meter(  # the clock starts here, with CrewAI imported
+            spec.limits, journal,
+            agents={name: entry.limits for name, entry in agents.items()},
+            tasks={name: entry.limits for name, entry in tasks.items()},
+        )  # fmt: skip
         named = [*hosts_in(" ".join([question, *urls])), *spec.web.sites]
-        has = {agent: entry.tools for agent, entry in self.settings.agents.items()}
-        policy = Policy(spec.policy, self.settings.root, has, named)
+        has = {agent: tools_of(entry) for agent, entry in agents.items()}
+        policy = WhileItRuns(meter, spec.policy, self.settings.root, has, named)
         guard = Guard(meter, journal, policy, secrets.token_hex(4), spec.tools)
         desk = Desk(spec, question, self.knowledge, self.fetcher, policy, partial(guard.note, hidden=True))
         evidence = Evidence(desk.sources, searches=lambda: desk.searches, number=guard.number)
@@ -177,7 +195,7 @@ def check_question(question: str | None, longest: int) -> str:
 
 
 def read_named(kit: Kit, urls: Sequence[str]) -> bool:
-    """Read the pages that the user named; False when the run has ended over it, before any model call."""
+    """Read the pages that the user named; False when the run has ended meanwhile, before any model call."""
     for url in urls:
         try:
             said, is_read = kit.guard.call(PAGES, kit.desk.read_page, USER, {"url": url})
@@ -186,7 +204,7 @@ def read_named(kit: Kit, urls: Sequence[str]) -> bool:
         if not is_read:
             kit.meter.end(Ended("failed", said, "check the address; policy and web in config/pilotage.yaml decide"))
             return False
-    return True
+    return kit.meter.ended is None
 
 
 def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
@@ -201,15 +219,15 @@ def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
         finally:
             finished.set()
 
-    threading.Thread(target=work, name="pilotage-crew", daemon=True).start()
-    while not finished.wait(0.1 if kit.meter.ended else 0.5):
+    context = lasting_context().copy()
+    threading.Thread(target=context.run, args=(work,), name="pilotage-crew", daemon=True).start()
+    while not finished.wait(min(0.5, max(0.0, kit.meter.time_left("")[0]))):
+        kit.meter.check_run()
         if kit.meter.ended is None:
-            kit.meter.check_run()
-        elif finished.wait(GRACE_SECONDS):
-            break
-        else:
-            kit.journal.append("abandoned", what="CrewAI did not unwind in time and was left behind")
-            break
+            continue
+        if not finished.wait(UNWINDS):
+            kit.journal.append("abandoned", what="the crew", seconds=UNWINDS)
+        break
     return raised[0] if raised else None
 
 
@@ -218,30 +236,31 @@ async def _kick_off(crew: Crew, kit: Kit) -> None:
     from crewai.hooks import HookAborted, InterceptionPoint
     from crewai.hooks.dispatch import register_scoped, scoped_hooks
 
+    def goes_on(_context: Any = None) -> None:
+        if kit.meter.ended is not None:  # the second stop: the door is the first
+            raise HookAborted(kit.meter.ended.reason, source="pilotage")
+
     def before_step(context: Any) -> None:
-        if context.kind == "task" and (spec := kit.settings.tasks.get(context.step_name)):
-            limits = kit.settings.agents[spec.agent]
-            kit.meter.begin_turn(spec.agent, context.step_name, limits.max_iter, limits.max_execution_time)
-            kit.journal.append(
-                "task_started", {"context": context.payload or ""}, task=context.step_name, agent=spec.agent
-            )
+        goes_on()
+        if context.kind == "task" and context.step_name in kit.settings.tasks:
+            agent, task = kit.delegation.name_of(context.agent), context.step_name
+            spec = kit.settings.agents[agent]
+            kit.meter.begin_turn(agent, task, spec.max_iter, spec.max_execution_time)
+            kit.journal.append("task_started", {"context": context.payload or ""}, task=task, agent=agent)
 
     def after_step(context: Any) -> None:
         if context.kind == "task" and context.step_name in kit.settings.tasks:
-            agent = kit.settings.tasks[context.step_name].agent
-            context.payload.pydantic = kit.evidence.results.get(context.step_name)
-            kit.journal.append("task_ended", {"output": context.payload.raw}, task=context.step_name, agent=agent)
-
-    def before_model_call(_context: Any) -> None:
-        if kit.meter.ended is not None:  # the second stop: the door is the first
-            raise HookAborted(kit.meter.ended.reason, source="pilotage")
+            agent, task = kit.delegation.name_of(context.agent), context.step_name
+            context.payload.pydantic = kit.evidence.results.get(task)
+            kit.meter.end_turn(agent, task)
+            kit.journal.append("task_ended", {"output": context.payload.raw}, task=task, agent=agent)
 
     silent = MismatchBehavior.SILENT  # crewai 1.15 reports its own unpaired events on stdout when a crew is stopped
     _event_context_config.set(EventContextConfig(mismatch_behavior=silent, empty_pop_behavior=silent))
     with scoped_hooks():
         register_scoped(InterceptionPoint.PRE_STEP, before_step)
         register_scoped(InterceptionPoint.POST_STEP, after_step)
-        register_scoped(InterceptionPoint.PRE_MODEL_CALL, before_model_call)
+        register_scoped(InterceptionPoint.PRE_MODEL_CALL, goes_on)
         await crew.akickoff(inputs={"question": kit.question})
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ from sqlalchemy import Engine
 
 from pilotage.checks.gate import Evidence, Gate
 from pilotage.checks.results import Citation, Explanation, Finding, Findings, Verdict, Verdicts
-from pilotage.guard.limits import Meter, RunEnded
+from pilotage.errors import LimitExceeded
+from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.record.journal import Journal, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
+from pilotage.sandbox import CodeRun
 from pilotage.spec import LimitSpec
 
 TEXT = "Retries must have one owner. One fault makes 27 requests."
@@ -24,6 +28,21 @@ SOURCES = {"a.md#1": TEXT, "b.md#2": "A deadline stops the run after 300 seconds
 GOOD = Finding(claim="One owner.", quote="Retries must have one owner.", source="a.md#1")
 BAD = Finding(claim="Two owners.", quote="Retries must have two owners.", source="a.md#1")
 KINDS: dict[str, type[BaseModel]] = {"findings": Findings, "verdicts": Verdicts, "citations": Explanation}
+
+
+class Program(BaseModel):
+    code: str
+
+
+class Programs(BaseModel):
+    parts: list[Program]
+
+
+def until(done: Any, seconds: float = 5) -> bool:
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.01)
+    return bool(done())
 
 
 class Table:
@@ -96,11 +115,32 @@ def test_feedback_to_the_verifier_and_the_explainer_holds_their_true_input(table
     assert verdicts("supported") in feedback
 
 
-def test_sending_back_gives_the_agent_its_iterations_again(table: Table) -> None:
+def test_sending_back_gives_the_agent_no_new_iterations(table: Table) -> None:
     for _ in range(5):
         table.meter.before_model_call("agent")
-    table.gate("findings")(findings(BAD))
-    table.meter.before_model_call("agent")
+    assert table.gate("findings")(findings(BAD))[0] is False
+    with pytest.raises(LimitExceeded, match=r"agent\.max_iter"):
+        table.meter.before_model_call("agent")
+
+
+def test_no_program_is_run_when_the_run_has_ended_meanwhile(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run_code(code: str, *_: Any, **__: Any) -> CodeRun:
+        ran.append(code)
+        table.meter.end(Ended("interrupted", "stopped by SIGINT"))
+        return CodeRun("passed", "", "", "monty", 0.1, 0)
+
+    monkeypatch.setattr("pilotage.checks.code.run_code", run_code)
+    programs = Programs(parts=[Program(code="first = 1"), Program(code="second = 2")])
+    gate = Gate("task", "agent", Programs, ["code"], table.evidence, table.meter, table.journal, 1)
+    with pytest.raises(RunEnded):
+        gate(programs.model_dump_json())
+    assert until(lambda: not [t for t in threading.enumerate() if t.name == "pilotage-code.seconds"])
+    assert ran == ["first = 1"]
+    with pytest.raises(RunEnded):
+        gate(programs.model_dump_json())
+    assert ran == ["first = 1"]
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 3])

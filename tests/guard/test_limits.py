@@ -20,6 +20,7 @@ from pilotage.spec import LimitSpec
 
 AT_ONCE = 0.5  # seconds: far less than any cap that is waited for here
 Make = Callable[..., Meter]
+Later = Callable[[float], None]
 
 
 @pytest.fixture
@@ -56,6 +57,18 @@ class Hanging:
         self.began.set()
         self.go.wait(10)
         return "too late"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """`clock(2)` makes it two seconds later."""
+    ahead, true = [0.0], time.monotonic
+    monkeypatch.setattr("pilotage.guard.ledger.time.monotonic", lambda: true() + ahead[0])
+
+    def later(seconds: float) -> None:
+        ahead[0] += seconds
+
+    return later
 
 
 @pytest.fixture
@@ -98,34 +111,31 @@ def test_the_cap_on_tool_calls_stops_the_next_one_before_it_is_made(make: Make) 
 @pytest.mark.parametrize(("spent", "stops"), [(999, False), (1000, True), (1500, True)])
 def test_the_cap_on_tokens_stops_the_next_call_when_they_are_spent(make: Make, spent: int, stops: bool) -> None:
     meter = make(tokens=1000)
-    meter.before_model_call("a")
-    meter.charge(spent, 0.0)
-    if not stops:
-        return meter.before_model_call("a")
-    error = stopped_by(meter, "limits.tokens", lambda: meter.before_model_call("a"))
-    assert (error.value, error.limit) == (spent, 1000)
-    return None
+    meter.before_model_call("a").charge(spent, 0.0)
+    if stops:
+        error = stopped_by(meter, "limits.tokens", lambda: meter.before_model_call("a"))
+        assert (error.value, error.limit) == (spent, 1000)
+    else:
+        meter.before_model_call("a")
 
 
 @pytest.mark.parametrize(("spent", "stops"), [(0.09, False), (0.10, True), (0.52, True)])
 def test_the_cap_on_usd_stops_the_next_call_when_it_is_spent(make: Make, spent: float, stops: bool) -> None:
     meter = make(usd=0.10)
-    meter.before_model_call("a")
-    meter.charge(10, spent)
-    if not stops:
-        return meter.before_model_call("a")
-    error = stopped_by(meter, "limits.usd", lambda: meter.before_model_call("a"))
-    assert (error.value, error.limit) == (spent, 0.10)
-    return None
+    meter.before_model_call("a").charge(10, spent)
+    if stops:
+        error = stopped_by(meter, "limits.usd", lambda: meter.before_model_call("a"))
+        assert (error.value, error.limit) == (spent, 0.10)
+    else:
+        meter.before_model_call("a")
 
 
 def test_usd_adds_up_over_calls_and_unpriced_ones_do_not_count(make: Make) -> None:
     meter = make(usd=0.10)
     for usd in (0.06, None, 0.03):
-        meter.charge(10, usd)
-    meter.before_model_call("a")
+        meter.before_model_call("a").charge(10, usd)
     assert meter.unpriced
-    meter.charge(10, 0.02)
+    meter.before_model_call("a").charge(10, 0.02)
     stopped_by(meter, "limits.usd", lambda: meter.before_model_call("a"))
 
 
@@ -154,24 +164,22 @@ def test_max_iter_of_an_agent_stops_its_next_call_and_names_agents_yaml(make: Ma
     assert meter.model_calls == 2
 
 
-def test_max_execution_time_of_an_agent_stops_its_next_call(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_max_execution_time_of_an_agent_stops_its_next_call(make: Make, clock: Later) -> None:
     meter = make()
     meter.begin_turn("verifier", "verify", max_iter=9, seconds=1)
-    now = time.monotonic()
-    monkeypatch.setattr("pilotage.guard.limits.time.monotonic", lambda: now + 1.5)
+    clock(1.5)
     error = stopped_by(meter, "verifier.max_execution_time", lambda: meter.before_tool_call("verifier"))
     assert error.limit == 1
     assert error.value == pytest.approx(1.5, abs=0.1)
     assert error.hint == f"raise verifier.max_execution_time in {AGENTS}"
 
 
-def test_the_caps_of_one_agent_do_not_stop_another(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caps_of_one_agent_do_not_stop_another(make: Make, clock: Later) -> None:
     meter = make()
     meter.begin_turn("a", "t", max_iter=1, seconds=1)
     meter.begin_turn("b", "t", max_iter=5, seconds=60)
     meter.before_model_call("a")
-    now = time.monotonic()
-    monkeypatch.setattr("pilotage.guard.limits.time.monotonic", lambda: now + 2)
+    clock(2)
     meter.before_model_call("b")
     assert meter.ended is None
     assert meter.task_of("b") == "t"
@@ -186,17 +194,35 @@ def test_a_new_task_of_an_agent_begins_anew(make: Make) -> None:
         assert meter.task_of("a") == task
 
 
-def test_a_new_round_resets_the_iterations_and_not_the_deadline(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_that_is_begun_again_goes_on_where_it_was(make: Make) -> None:
     meter = make()
-    meter.begin_turn("a", "t", max_iter=1, seconds=2)
+    for _ in range(2):
+        meter.begin_turn("a", "t", max_iter=2, seconds=60)
+        meter.before_model_call("a")
+        meter.end_turn("a", "t")
+    meter.begin_turn("a", "t", max_iter=2, seconds=60)
+    stopped_by(meter, "a.max_iter", lambda: meter.before_model_call("a"))
+
+
+def test_the_clock_of_a_turn_stands_still_between_its_parts(make: Make, clock: Later) -> None:
+    meter = make()
+    meter.begin_turn("a", "t", max_iter=9, seconds=2)
+    clock(1.5)
+    meter.end_turn("a", "t")
+    clock(10)
+    meter.begin_turn("a", "t", max_iter=9, seconds=2)
     meter.before_model_call("a")
-    now = time.monotonic()
-    monkeypatch.setattr("pilotage.guard.limits.time.monotonic", lambda: now + 1.5)
-    meter.new_round("a")
-    meter.before_model_call("a")
-    monkeypatch.setattr("pilotage.guard.limits.time.monotonic", lambda: now + 2.5)
-    meter.new_round("a")
-    stopped_by(meter, "a.max_execution_time", lambda: meter.before_model_call("a"))
+    clock(0.6)
+    error = stopped_by(meter, "a.max_execution_time", lambda: meter.before_model_call("a"))
+    assert error.value == pytest.approx(2.1, abs=0.1)
+
+
+def test_ending_a_turn_that_was_never_begun_is_nothing(make: Make) -> None:
+    meter = make()
+    meter.end_turn("a", "t")
+    meter.begin_turn("a", "t", max_iter=1, seconds=1)
+    meter.end_turn("a", "other")
+    assert meter.task_of("a") == "t"
 
 
 # --- the end
@@ -296,8 +322,7 @@ def test_a_hanging_call_is_left_behind_at_the_deadline_of_the_run(make: Make, ha
 
 def test_a_hanging_call_is_left_behind_at_the_deadline_of_its_agent(make: Make, hanging: Hanging) -> None:
     meter = make()
-    meter.begin_turn("a", "t", max_iter=5, seconds=1)
-    meter._turns["a"].deadline -= 0.95
+    meter.begin_turn("a", "t", max_iter=5, seconds=0.05)
     began = time.monotonic()
     stopped_by(meter, "a.max_execution_time", lambda: meter.within("a", 30, "limits.call_seconds", hanging))
     assert time.monotonic() - began < AT_ONCE
@@ -343,6 +368,138 @@ def test_an_answer_that_comes_after_the_end_is_thrown_away_quietly(make: Make, h
     time.sleep(0.05)
     assert meter.ended == Ended("failed", "over")
     assert not meter._waiting
+
+
+# --- what is left behind
+
+
+def abandoned(meter: Meter) -> list[dict[str, Any]]:
+    return [e.facts for e in read_events(meter.journal.engine, meter.journal.run) if e.kind == "abandoned"]
+
+
+def test_what_is_left_behind_is_journalled_with_the_key_that_was_reached(make: Make, hanging: Hanging) -> None:
+    meter = make()
+    with pytest.raises(TimeoutError):
+        meter.within("a", 0.05, "policy.tools.slow.seconds", hanging, what="slow")
+    left = abandoned(meter)
+    assert [(facts["what"], facts["agent"], facts["key"]) for facts in left] == [
+        ("slow", "a", "policy.tools.slow.seconds")
+    ]
+    assert 0.05 <= left[0]["seconds"] < AT_ONCE
+
+
+def test_what_is_left_behind_at_a_deadline_names_the_deadline(make: Make, hanging: Hanging) -> None:
+    meter = make()
+    meter.begin_turn("a", "t", max_iter=5, seconds=0.05)
+    with pytest.raises(LimitExceeded):
+        meter.within("a", 30, "limits.call_seconds", hanging)
+    assert [facts["key"] for facts in abandoned(meter)] == ["a.max_execution_time"]
+
+
+@pytest.mark.parametrize(("limit", "key"), [({}, None), ({"limit": "loop", "key": "loops.stop"}, "loops.stop")])
+def test_what_the_end_of_the_run_leaves_behind_is_journalled_before_the_journal_is_sealed(
+    make: Make, limit: dict[str, str], key: str | None
+) -> None:
+    meter, calls, woke = make(), [Hanging() for _ in range(5)], []
+
+    def wait(call: Hanging) -> None:
+        try:
+            meter.within("a", 30, "limits.call_seconds", call)
+        except RunEnded:
+            woke.append(1)
+
+    threads = [threading.Thread(target=wait, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    assert all(call.began.wait(5) for call in calls)
+    meter.end(Ended("limited", "over"), **limit)
+    meter.settle()
+    meter.journal.append("run_ended", {"reason": "over"}, outcome="limited")
+    assert [facts.get("key") for facts in abandoned(meter)] == [key] * 5
+    for thread, call in zip(threads, calls, strict=True):
+        call.go.set()
+        thread.join(5)
+    assert len(woke) == 5
+
+
+def test_a_call_that_ends_by_itself_is_not_left_behind(make: Make) -> None:
+    meter = make()
+    with pytest.raises(RunEnded):
+        meter.within("a", 5, "limits.call_seconds", lambda: raise_(RunEnded("of a call inside it")))
+    with pytest.raises(TimeoutError):
+        meter.within("a", 5, "limits.call_seconds", lambda: raise_(TimeoutError("its own")))
+    assert abandoned(meter) == []
+
+
+def test_what_comes_back_after_the_journal_is_sealed_is_quiet(
+    make: Make, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = make()
+    loud: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", loud.append)
+
+    def late() -> None:
+        hanging()
+        meter.journal.append("suspicious", {"excerpt": "too late"})
+
+    with pytest.raises(TimeoutError):
+        meter.within("a", 0.02, "limits.call_seconds", late)
+    meter.end(Ended("failed", "over"))
+    seal = meter.journal.append("run_ended", {"reason": "over"}, outcome="failed").hash
+    hanging.go.set()
+    wait_for_threads("pilotage-limits.call_seconds")
+    assert loud == []
+    assert meter.journal.seal == seal
+
+
+def wait_for_threads(name: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def test_settling_is_bounded(make: Make, hanging: Hanging) -> None:
+    meter = make()
+    waits = threading.Thread(target=lambda: meter.within("a", 5, "limits.call_seconds", hanging))
+    waits.start()
+    assert hanging.began.wait(5)
+    began = time.monotonic()
+    meter.settle(0.1)
+    assert 0.1 <= time.monotonic() - began < AT_ONCE
+    hanging.go.set()
+    waits.join(5)
+
+
+def test_a_signal_that_comes_while_the_journal_is_written_ends_the_run_without_it(make: Make) -> None:
+    meter, ended = make(), threading.Event()
+
+    def handle() -> None:
+        with meter.journal._lock:  # as in a handler that interrupts the writing thread
+            meter.end(Ended("interrupted", "stopped by SIGINT"))
+            ended.set()
+
+    threading.Thread(target=handle, daemon=True).start()
+    assert ended.wait(5)
+
+
+def test_the_limit_event_stands_before_the_end_of_the_journal_whoever_reached_the_limit(make: Make) -> None:
+    for _ in range(20):
+        meter = make(model_calls=1)
+        meter.before_model_call("a")
+
+        def step(meter: Meter = meter) -> None:
+            with pytest.raises(LimitExceeded):
+                meter.before_model_call("a")
+
+        thread = threading.Thread(target=step)
+        thread.start()
+        while meter.ended is None:
+            pass
+        meter.settle()
+        meter.journal.append("run_ended", {"reason": "over"}, outcome="limited")
+        thread.join(5)
+        assert [facts["key"] for facts in limit_events(meter)] == ["limits.model_calls"]
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), 1e12])

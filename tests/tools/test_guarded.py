@@ -584,6 +584,38 @@ def test_the_end_of_the_run_kills_it_at_once(make: Make, tmp_path: Path) -> None
     pytest.fail("the process is still there")
 
 
+def test_no_process_is_started_when_the_run_has_ended_meanwhile(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = make()
+    within = bench.meter.within
+
+    def late(agent: str, seconds: float, key: str, call: Callable[[], Any], **rest: Any) -> Any:
+        def called() -> Any:
+            bench.meter.end(Ended("interrupted", "stopped by SIGINT"))
+            return call()
+
+        return within(agent, seconds, key, called, **rest)
+
+    started: list[Any] = []
+    monkeypatch.setattr("pilotage.tools.guarded.run_isolated", lambda *given: started.append(given))
+    monkeypatch.setattr(bench.meter, "within", late)
+    assert bench.call(module().nap, "nap", file="pid") == "nap was stopped: stopped by SIGINT"
+    wait_for("pilotage-timeout of nap")
+    assert started == []
+
+
+def wait_for(name: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(5)
+
+
+def test_a_call_that_is_left_behind_is_journalled_by_the_name_of_its_tool(make: Make, block: Callable[[], str]) -> None:
+    bench = make(rules={"probe": {"seconds": 0.05}})
+    bench.call(block)
+    facts = bench.events("abandoned")[0].facts
+    assert (facts["what"], facts["agent"], facts["key"]) == ("probe", AGENT, "policy.tools.probe.seconds")
+
+
 @pytest.mark.parametrize("own", [MODULE, None])
 def test_a_built_in_tool_cannot_have_a_process_of_its_own(make: Make, own: str | None) -> None:
     bench = make(rules={"read_page": {"isolate": True}}, module=own)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -101,9 +102,8 @@ class Gate:
             self.evidence.tested = None
             most = self.code.seconds + STARTS
             try:
-                return self.meter.within(
-                    self.agent, most, "code.seconds", lambda: check_code(result, self.code, self._ran)
-                )
+                run = partial(check_code, result, self.code, self._ran)
+                return self.meter.within(self.agent, most, "code.seconds", run, what="code check")
             except TimeoutError as error:  # several programs, none of which ends
                 return [Fault("", f"the code was not done in time: {error}")]
         if check == "data" and self.schema is not None:
@@ -115,6 +115,7 @@ class Gate:
         return [Fault(self.kind.__name__, f'the check "{check}" does not fit this result')]
 
     def _ran(self, run: CodeRun) -> None:
+        self.meter.raise_if_ended()  # the next program of the result is not started
         self.evidence.tested = (self.evidence.tested or 0) + run.tests
         content = {"reason": run.reason, "output": run.output}
         self.journal.append(
@@ -161,7 +162,6 @@ class Gate:
             shown = f"“{first.text[:160]}”: " if first.text else ""
             self._end(Ended("rejected", f"{self.task}: {shown}{first.reason}"))
         self.rounds -= 1
-        self.meter.new_round(self.agent)
         return False, self._feedback(faults)
 
     def _feedback(self, faults: list[Fault]) -> str:

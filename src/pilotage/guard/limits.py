@@ -1,8 +1,8 @@
 """Caps that stop: everything a run spends is counted here, once, and checked before each call and each retry.
 
-A call runs in a thread of its own and is waited for no longer than its own cap, its agent's and the run's deadline.
-What is past its time is abandoned, not waited for. What is not covered: the abandoned thread itself, which Python
-cannot kill, and the tokens of the one call in flight, which are known only after it.
+A call runs in a thread of its own and is waited for no longer than its own cap, its agent's, its task's and the run's.
+What is past its time is abandoned, not waited for, and journalled. What is not covered: the abandoned thread itself,
+which Python cannot kill, and, without limits.strict_budget, the tokens of the calls in flight, known only after them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ import contextlib
 import contextvars
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pilotage.errors import LimitExceeded, PilotageError
+from pilotage.errors import LimitExceeded, PilotageError, StoreError
+from pilotage.guard.ledger import Account, Hold, Worst, first_refusal
 from pilotage.record.journal import Journal
-from pilotage.settings import AGENTS, CONFIG
-from pilotage.spec import LimitSpec
+from pilotage.settings import AGENTS, CONFIG, TASKS
+from pilotage.spec import CapSpec, LimitSpec
+
+__all__ = ["Ended", "Hold", "Meter", "RunEnded", "Worst"]
 
 T = TypeVar("T")
+SETTLES = 1.0  # seconds for threads that wait to note what they leave behind
+UNWINDS = 1.0  # seconds that CrewAI gets to unwind after the run has ended; then it is left behind
 
 
 @dataclass(frozen=True)
@@ -38,106 +43,132 @@ class RunEnded(PilotageError):
     """Raised into whatever is under way once the run has ended; `meter.ended` says why."""
 
 
-@dataclass
-class Turn:
-    """One agent at one task: its caps and what it has used of them."""
-
-    agent: str
-    task: str
-    max_iter: int
-    deadline: float
-    seconds: int
-    iterations: int = 0
-
-
 class Meter:
-    """The one place where a run's spending is counted and its end is decided."""
+    """The one place where a run's spending is counted and its end is decided.
 
-    def __init__(self, limits: LimitSpec, journal: Journal) -> None:
+    `agents` and `tasks` are their caps over the whole run, by name.
+    """
+
+    def __init__(
+        self, limits: LimitSpec, journal: Journal,
+        agents: Mapping[str, CapSpec] | None = None, tasks: Mapping[str, CapSpec] | None = None,
+    ) -> None:  # fmt: skip
         self.limits, self.journal = limits, journal
-        self.started = time.monotonic()
-        self.model_calls = self.tool_calls = self.tokens = 0
-        self.usd, self.unpriced = 0.0, False
         self.ended: Ended | None = None
-        self._turns: dict[str, Turn] = {}
+        self._run = Account(limits, "limits", CONFIG)
+        self._run.clock.start()
+        self._agents = {name: Account(caps, f"{name}.limits", AGENTS, name) for name, caps in (agents or {}).items()}
+        self._tasks = {name: Account(caps, f"{name}.limits", TASKS, name) for name, caps in (tasks or {}).items()}
+        self._turns: dict[tuple[str, str], Account] = {}
+        self._at: dict[str, list[str]] = {}  # the tasks that each agent is at, the last one now
         self._waiting: set[Future[Any]] = set()
+        self._recording = 0
         self._at_end: list[Callable[[], None]] = []
+        self._end_key: str | None = None
         self._lock = threading.RLock()
+        self._quiet = threading.Condition(self._lock)
         self._stopped = threading.Event()
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return self._run.clock.seconds
 
-    def begin_turn(self, agent: str, task: str, max_iter: int, seconds: int) -> None:
-        self._turns[agent] = Turn(agent, task, max_iter, time.monotonic() + seconds, seconds)
+    @property
+    def model_calls(self) -> int:
+        return int(self._run.spent["model_calls"])
 
-    def new_round(self, agent: str) -> None:
-        """A check sent the task back: iterations start anew, the deadline stays."""
-        self._turns[agent].iterations = 0
+    @property
+    def tool_calls(self) -> int:
+        return int(self._run.spent["tool_calls"])
+
+    @property
+    def tokens(self) -> int:
+        return int(self._run.spent["tokens"])
+
+    @property
+    def usd(self) -> float:
+        return self._run.spent["usd"]
+
+    @property
+    def unpriced(self) -> bool:
+        return self._run.unpriced
+
+    def begin_turn(self, agent: str, task: str, max_iter: int, seconds: float) -> None:
+        """The agent works on the task from now on. Begun again, the same turn goes on: its caps are for one task."""
+        caps = CapSpec(iterations=max_iter, seconds=seconds)
+        keys = {"iterations": f"{agent}.max_iter", "seconds": f"{agent}.max_execution_time"}
+        with self._lock:
+            self._turns.setdefault((agent, task), Account(caps, agent, AGENTS, agent, keys))
+            self._at.setdefault(agent, []).append(task)
+            for account in self._accounts(agent)[1:]:
+                account.clock.start()
+
+    def end_turn(self, agent: str, task: str) -> None:
+        with self._lock:
+            at = self._at.get(agent, [])
+            if task not in at:
+                return
+            for account in self._accounts(agent, task)[1:]:
+                account.clock.stop()
+            del at[len(at) - 1 - at[::-1].index(task)]
 
     def task_of(self, agent: str) -> str | None:
-        turn = self._turns.get(agent)
-        return turn.task if turn else None
+        """The task that the agent is at; in a delegation that is the task of who delegated."""
+        at = self._at.get(agent)
+        return at[-1] if at else None
 
-    def before_model_call(self, agent: str, *, retry: bool = False) -> None:
-        """Count the call that is about to be made, or raise: RunEnded, LimitExceeded."""
-        with self._lock:
-            self._check_time(agent)
-            self._check("model calls", self.model_calls, self.limits.model_calls, "limits.model_calls")
-            self._check("tokens", self.tokens, self.limits.tokens, "limits.tokens")
-            self._check("usd", self.usd, self.limits.usd, "limits.usd")
-            turn = self._turns.get(agent)
-            if turn and not retry:
-                key = f"{agent}.max_iter"
-                self._check(f"iterations of {agent}", turn.iterations, turn.max_iter, key, file=AGENTS)
-                turn.iterations += 1
-            self.model_calls += 1
+    def before_model_call(self, agent: str, *, retry: bool = False, worst: Worst | None = None) -> Hold:
+        """Count the call that is about to be made and hold its worst case, or raise: RunEnded, LimitExceeded."""
+        counted = ("model_calls",) if retry else ("model_calls", "iterations")
+        held = worst if self.limits.strict_budget else None
+        return self._admit(agent, ("seconds", *counted, "tokens", "usd"), counted, held)
 
     def before_tool_call(self, agent: str) -> None:
+        """Count the call that is about to be made, or raise: RunEnded, LimitExceeded."""
+        self._admit(agent, ("seconds", "tool_calls"), ("tool_calls",))
+
+    def call_seconds(self, agent: str) -> tuple[float, str]:
+        """How long one model call of the agent may take, and the key that says so."""
+        return self._shortest(agent, "call_seconds")
+
+    def tool_seconds(self, agent: str) -> tuple[float, str]:
+        """How long one tool call of the agent may take, and the key that says so."""
+        return self._shortest(agent, "tool_seconds")
+
+    def time_left(self, agent: str) -> tuple[float, str]:
+        """The seconds until the first deadline that binds the agent now, and its key."""
         with self._lock:
-            self._check_time(agent)
-            self._check("tool calls", self.tool_calls, self.limits.tool_calls, "limits.tool_calls")
-            self.tool_calls += 1
+            capped = [(cap - a.used("seconds"), a.key("seconds")) for a, cap in self._capped(agent, "seconds")]
+        return min(capped)
 
-    def charge(self, tokens: int, usd: float | None) -> None:
-        """Book what a call has used; `usd` is None when its price is unknown."""
-        with self._lock:
-            self.tokens += tokens
-            self.usd += usd or 0.0
-            self.unpriced = self.unpriced or usd is None
+    def within(self, agent: str, seconds: float, key: str, call: Callable[[], T], *, what: str = "model call") -> T:
+        """`call()` in a thread of its own, for at most `seconds` and as long as the agent has time left.
 
-    def within(self, agent: str, seconds: float, key: str, call: Callable[[], T]) -> T:
-        """`call()` in a thread of its own, for at most `seconds`, the agent's and the run's deadline.
-
-        Raises TimeoutError when the call's own cap is the one that was reached, LimitExceeded for the other two,
-        RunEnded when the run ends meanwhile.
+        Raises TimeoutError when the call's own cap is the one that was reached, LimitExceeded for a deadline,
+        RunEnded when the run ends meanwhile. What is left behind is journalled as `what`.
         """
-        left = self._time_left(agent)
+        left, deadline = self.time_left(agent)
         outcome: Future[T] = Future()
-        context = contextvars.copy_context()
-
-        def work() -> None:
-            try:
-                result = context.run(call)
-            except BaseException as error:
-                _settle(outcome, error=error)
-            else:
-                _settle(outcome, result=result)
-
         with self._lock:
-            self._raise_if_ended()
+            self.raise_if_ended()
             self._waiting.add(outcome)
-        threading.Thread(target=work, name=f"pilotage-{key}", daemon=True).start()
+        started = time.monotonic()
         try:
+            _start(call, outcome, f"pilotage-{key}")
             return outcome.result(timeout=max(0.0, min(seconds, left, threading.TIMEOUT_MAX)))
         except TimeoutError:
             if outcome.done():
                 raise
+            self._leave_behind(what, agent, started, key if seconds <= left else deadline)
             self._check_time(agent)
             raise TimeoutError(f"no answer within {seconds:g} s ({key})") from None
+        except _EndedMeanwhile as error:
+            self._leave_behind(what, agent, started, self._end_key)
+            raise RunEnded(str(error)) from None
         finally:
-            self._waiting.discard(outcome)
+            with self._quiet:
+                self._waiting.discard(outcome)
+                self._quiet.notify_all()
 
     def at_end(self, action: Callable[[], None]) -> None:
         """Do this when the run ends, or now when it has ended: it kills what can be killed."""
@@ -156,52 +187,112 @@ class Meter:
         """Wait between retries; ends at once when the run ends."""
         self._stopped.wait(seconds)
 
-    def end(self, ended: Ended) -> Ended:
-        """End the run: no call starts any more, nobody waits any longer. The first reason wins."""
+    def end(self, ended: Ended, **limit: Any) -> Ended:
+        """End the run: no call starts any more, nobody waits any longer. The first reason wins.
+
+        `limit` are the facts of a `limit` event. Without them nothing is journalled: a signal handler may call this.
+        """
         with self._lock:
-            if self.ended is None:
-                self.ended = ended
-                self._stopped.set()
-                for outcome in list(self._waiting):
-                    _settle(outcome, error=RunEnded(ended.reason))
-                for action in self._at_end:
-                    action()
-            return self.ended
+            if self.ended is not None:
+                return self.ended
+            self.ended, self._end_key = ended, limit.get("key")
+            self._recording += 1
+        try:
+            if limit:
+                self.journal.append("limit", **limit)
+        finally:
+            self._release()
+        return ended
 
-    def _time_left(self, agent: str) -> float:
-        now, ends = time.monotonic(), self.started + self.limits.seconds
-        turn = self._turns.get(agent)
-        return min(ends, turn.deadline if turn else ends) - now
+    def settle(self, seconds: float = SETTLES) -> None:
+        """Wait until everybody who waited for a call has noted what is left behind."""
+        with self._quiet:
+            self._quiet.wait_for(lambda: not self._waiting and not self._recording, timeout=seconds)
 
-    def _check_time(self, agent: str) -> None:
-        self._raise_if_ended()
-        now, turn = time.monotonic(), self._turns.get(agent)
-        self._check("seconds", now - self.started, self.limits.seconds, "limits.seconds")
-        if turn:
-            used = now - (turn.deadline - turn.seconds)
-            self._check(f"seconds of {agent}", used, turn.seconds, f"{agent}.max_execution_time", file=AGENTS)
-
-    def _check(self, kind: str, used: float, limit: float, key: str, *, file: str = CONFIG) -> None:
-        """Raise LimitExceeded, and end the run, when nothing is left under the limit for one more step."""
-        if used < limit:
-            return
-        error = LimitExceeded(kind, used, limit, key=key, hint=f"raise {key} in {file}")
-        if self.ended is None:
-            self.journal.append("limit", limit=kind, value=round(used, 6), cap=limit, key=key)
-        self.end(Ended("limited", str(error), error.hint))
-        raise error
-
-    def _raise_if_ended(self) -> None:
+    def raise_if_ended(self) -> None:
+        """Raise RunEnded when the run has ended: nothing may start any more."""
         if self.ended is not None:
             raise RunEnded(self.ended.reason)
+
+    def _release(self) -> None:
+        self._stopped.set()
+        with self._quiet:
+            for outcome in list(self._waiting):
+                _settle(outcome, error=_EndedMeanwhile(self.ended.reason if self.ended else ""))
+            actions, self._at_end = self._at_end, []
+            self._recording -= 1
+            self._quiet.notify_all()
+        for action in actions:
+            action()
+
+    def _admit(self, agent: str, checked: Sequence[str], counted: Sequence[str], worst: Worst | None = None) -> Hold:
+        """Check every account of the agent, then count in each, under one lock. Ends the run at a cap, and raises."""
+        with self._lock:
+            self.raise_if_ended()
+            accounts = self._accounts(agent)
+            refusal = first_refusal(accounts, checked, worst)
+            if refusal is None:
+                for account in accounts:
+                    account.count(counted)
+                return Hold(accounts, worst, self._lock)
+        raise self._stop(refusal)
+
+    def _check_time(self, agent: str) -> None:
+        self.raise_if_ended()
+        with self._lock:
+            refusal = first_refusal(self._accounts(agent), ("seconds",))
+        if refusal:
+            raise self._stop(refusal)
+
+    def _stop(self, error: LimitExceeded) -> LimitExceeded:
+        """End the run over a cap; returns the error to raise."""
+        facts = {"limit": error.kind, "value": round(error.value, 6), "cap": error.limit, "key": error.key}
+        self.end(Ended("limited", str(error), error.hint), **facts)
+        return error
+
+    def _accounts(self, agent: str, task: str | None = None) -> list[Account]:
+        """The accounts that a call of the agent belongs to, the run's first."""
+        task = task or self.task_of(agent) or ""
+        found = (self._agents.get(agent), self._tasks.get(task), self._turns.get((agent, task)))
+        return [self._run, *(account for account in found if account)]
+
+    def _capped(self, agent: str, kind: str) -> list[tuple[Account, float]]:
+        return [(a, cap) for a in self._accounts(agent) if (cap := a.cap(kind)) is not None]
+
+    def _shortest(self, agent: str, kind: str) -> tuple[float, str]:
+        with self._lock:
+            account, cap = min(self._capped(agent, kind), key=lambda found: found[1])
+        return cap, account.key(kind)
+
+    def _leave_behind(self, what: str, agent: str, started: float, key: str | None) -> None:
+        """Journal a call that nobody waits for any more, unless the journal is sealed already."""
+        seconds = round(time.monotonic() - started, 4)
+        with contextlib.suppress(StoreError):
+            self.journal.append("abandoned", what=what, agent=agent, seconds=seconds, key=key)
+
+
+class _EndedMeanwhile(Exception):
+    """Put in place of a call's outcome when the run ends."""
+
+
+def _start(call: Callable[[], T], outcome: Future[T], name: str) -> None:
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            result = context.run(call)
+        except BaseException as error:
+            _settle(outcome, error=error)
+        else:
+            _settle(outcome, result=result)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
 
 
 def _settle(outcome: Future[T], result: T | None = None, error: BaseException | None = None) -> None:
     """Set a result unless one is there already: the run may have ended while the call was under way."""
-    try:
+    with contextlib.suppress(InvalidStateError):
         if error is not None:
             outcome.set_exception(error)
         else:
             outcome.set_result(result)  # type: ignore[arg-type]
-    except InvalidStateError:
-        pass

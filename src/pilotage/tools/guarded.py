@@ -128,27 +128,28 @@ class Guard:
 
     def _result(self, name: str, function: Callable[..., Any], agent: str, arguments: dict[str, Any]) -> Any:
         """What the tool returned, as JSON knows it, before its time is over."""
-        seconds, key = self._cap(name, function)
+        seconds, key = self._cap(name, function, agent)
         wanted = self.policy.rule(name).isolate
         if not (marked(function).isolate if wanted is None else wanted):
-            return self.meter.within(agent, seconds, key, lambda: _called(function, arguments))
+            return self.meter.within(agent, seconds, key, lambda: _called(function, arguments), what=name)
         module = self._module_of(name)
 
         def isolated() -> Any:
+            self.meter.raise_if_ended()  # a process is not started for nobody
             try:
                 return run_isolated(module, name, arguments, seconds, self.meter.at_end)
             except TimeoutError as error:
                 raise TimeoutError(f"{error} ({key})") from None
 
-        return self.meter.within(agent, STARTS + seconds + GRACE, key, isolated)
+        return self.meter.within(agent, STARTS + seconds + GRACE, key, isolated, what=name)
 
-    def _cap(self, name: str, function: Callable[..., Any]) -> tuple[float, str]:
-        """The seconds of one call and what says so: the policy, else the tool itself, else the limits."""
+    def _cap(self, name: str, function: Callable[..., Any], agent: str) -> tuple[float, str]:
+        """The seconds of one call and what says so: the policy, else the tool itself, else the smallest of the caps."""
         if ruled := self.policy.rule(name).seconds:
             return ruled, f"policy.tools.{name}.seconds"
         if own := marked(function).timeout:
             return own, f"timeout of {name}"
-        return self.meter.limits.tool_seconds, "limits.tool_seconds"
+        return self.meter.tool_seconds(agent)
 
     def _module_of(self, name: str) -> str:
         """The user's module, where a process of its own finds the tool; the built-in tools share what this one has."""

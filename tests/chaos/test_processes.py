@@ -1,0 +1,99 @@
+"""Runs as processes: what hangs does not hold up the exit, and a signal in its middle ends the run in order."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.scenario import AFTER, LATE, QUESTION, arguments, left
+from tests.chaos.test_tools import TOOLS, once
+from tests.support.chaos import Chaos, Play, serve
+from tests.support.plays import good, hang
+from tests.support.project import change
+
+PATIENCE = 30.0  # seconds in which the first request must come
+Started = tuple[subprocess.Popen[str], Chaos]
+
+
+@contextmanager
+def started(project: Path, play: Play, **settings: Any) -> Iterator[Started]:
+    """`python -m pilotage run` in the project, against a server that plays."""
+    with serve(play) as server:
+        command = [
+            sys.executable,
+            "-m",
+            "pilotage",
+            "run",
+            QUESTION,
+            *arguments(server.url, **{"limits__seconds": 60} | settings),
+        ]
+        process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            yield process, server
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[str, float]:
+    """The line with the outcome, and how long the process lived after it."""
+    assert process.stdout is not None
+    line = next((line for line in process.stdout if line.startswith("outcome: ")), "")
+    said = time.monotonic()
+    process.wait(30)
+    return line, time.monotonic() - said
+
+
+def test_what_hangs_does_not_hold_up_the_exit(project: Path, tmp_path: Path) -> None:
+    """Three processes side by side, so that the good one knows how long an exit takes on this machine, now."""
+    with_tool, healthy = tmp_path / "tool", tmp_path / "healthy"
+    shutil.copytree(project, with_tool)
+    shutil.copytree(project, healthy)
+    (with_tool / "tools_that_hang.py").write_text(TOOLS, "utf-8")
+    change(with_tool / "config" / "pilotage.yaml", lambda tree: tree.update(tools="tools_that_hang"))
+    names = ["search_knowledge", "sleep"]
+    change(with_tool / "config" / "agents.yaml", lambda tree: tree["researcher"].update(tools=names))
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        runs = [
+            stack.enter_context(started(healthy, good)),
+            stack.enter_context(started(project, hang, limits__call_seconds=4, limits__retries=0)),
+            stack.enter_context(started(with_tool, once("sleep", seconds=90), limits__tool_seconds=1)),
+        ]
+        (_, usual), *hung = pool.map(end_of, [process for process, _ in runs])
+        time.sleep(AFTER)
+        asked = [len(server.requests) for _, server in runs]
+    assert asked == [5, 1, 6]
+    assert [process.returncode for process, _ in runs] == [0, 4, 0]
+    assert [left(folder)[0]["outcome"] for folder in (healthy, project, with_tool)] == [
+        "accepted",
+        "failed",
+        "accepted",
+    ]
+    assert all(delay < usual + LATE for _, delay in hung), (usual, hung)
+
+
+def test_sigterm_in_the_middle_of_a_hang_ends_the_run_in_order(project: Path) -> None:
+    with started(project, hang) as (process, server):
+        end = time.monotonic() + PATIENCE
+        while not server.requests and time.monotonic() < end:
+            time.sleep(0.02)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        line, _ = end_of(process)
+        took = time.monotonic() - began
+        time.sleep(AFTER)
+        assert len(server.requests) == 1
+    assert process.returncode == 143
+    assert line.startswith("outcome: interrupted"), line
+    assert took < 2 * LATE + 1, "a second to unwind, one to exit, one for a busy machine"
+    result, events, _ = left(project)
+    assert result["outcome"] == "interrupted"
+    assert events[-1].kind == "run_ended"

@@ -1,0 +1,95 @@
+"""Models that hang, drip or dawdle: whatever cap is the first to be reached ends the call, and the run in time."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.chaos.scenario import LATE, Scenario
+from tests.support.chaos import Play
+from tests.support.plays import drip, during, good, hang, hang_after_headers, slow, then
+
+STUCK = [
+    pytest.param(hang, False, id="hang"),
+    pytest.param(hang_after_headers, True, id="headers-only-streamed"),
+    pytest.param(drip, False, id="drip"),
+    pytest.param(drip, True, id="drip-streamed"),
+]
+
+
+@pytest.mark.parametrize(("play", "stream"), STUCK)
+def test_a_stuck_model_ends_with_the_run(scenario: Scenario, play: Play, stream: bool) -> None:
+    ended = scenario(play, "limited", requests=1, by=1 + LATE, limits__seconds=1, model__stream=stream)
+    assert "limits.seconds" in ended.reason
+    assert ended.seconds >= 1
+    assert ended.of("limit", key="limits.seconds")
+
+
+@pytest.mark.parametrize(("play", "stream"), STUCK[2:])
+def test_a_stuck_model_is_left_at_the_cap_of_its_call(scenario: Scenario, play: Play, stream: bool) -> None:
+    ended = scenario(
+        play, "failed", requests=2, by=3 + LATE, limits__call_seconds=0.5, limits__retries=1, model__stream=stream
+    )
+    assert "limits.call_seconds" in ended.reason + ended.err
+    assert ended.seconds >= 1, "two calls of half a second"
+
+
+CAPS = [
+    pytest.param({"agents__researcher__max_execution_time": 1}, "researcher.max_execution_time", id="turn"),
+    pytest.param({"agents__researcher__limits": {"seconds": 1}}, "researcher.limits.seconds", id="agent"),
+    pytest.param({"tasks__research__limits": {"seconds": 1}}, "research.limits.seconds", id="task"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("caps", "key"), CAPS)
+def test_a_hung_model_ends_with_the_time_of_its_agent_or_task(
+    scenario: Scenario, caps: dict[str, Any], key: str
+) -> None:
+    ended = scenario(hang, "limited", requests=1, by=1 + LATE, **caps)
+    assert key in ended.reason
+
+
+@pytest.mark.parametrize("level", ["agents__researcher", "tasks__research"])
+def test_an_agent_and_a_task_may_have_shorter_calls(scenario: Scenario, level: str) -> None:
+    caps: dict[str, Any] = {f"{level}__limits": {"call_seconds": 0.5}}
+    ended = scenario(hang, "failed", requests=1, by=0.5 + LATE, limits__retries=0, **caps)
+    assert "limits.call_seconds" in ended.reason
+
+
+def test_a_call_that_hung_once_is_made_again(scenario: Scenario) -> None:
+    ended = scenario(then(hang, good), "accepted", requests=6, by=5, limits__call_seconds=1)
+    assert [e.facts["attempt"] for e in ended.of("model_call")][:2] == [1, 2]
+
+
+def test_a_slow_model_within_its_time_is_no_fault(scenario: Scenario) -> None:
+    ended = scenario(slow(0.2, good), "accepted", requests=5, by=5, limits__call_seconds=2)
+    assert ended.seconds >= 1
+
+
+def test_a_hung_verifier_leaves_the_findings_as_partial(scenario: Scenario) -> None:
+    ended = scenario(
+        during("verify", hang), "limited", requests=3, by=1.5 + LATE, agents__verifier__max_execution_time=1
+    )
+    assert "verifier.max_execution_time" in ended.reason
+    assert "Partial" in ended.answer
+    assert "one fault makes 27 requests" in ended.answer
+
+
+def test_a_hung_explainer_leaves_findings_and_verdicts_as_partial(scenario: Scenario) -> None:
+    ended = scenario(
+        during("explain", hang), "limited", requests=5, by=1.5 + LATE, agents__explainer__max_execution_time=1
+    )
+    assert "Partial" in ended.answer
+    assert "one fault makes 27 requests" in ended.answer
+    assert "supported" in ended.answer.lower()
+
+
+def test_the_connection_of_a_stream_that_was_left_is_closed(scenario: Scenario) -> None:
+    ended = scenario(drip, "limited", requests=1, by=1 + LATE, limits__seconds=1, model__stream=True)
+    (exchange,) = ended.requests
+    end = time.monotonic() + LATE
+    while not exchange.gone and time.monotonic() < end:
+        time.sleep(0.02)
+    assert exchange.gone, "the provider goes on generating for nobody"
