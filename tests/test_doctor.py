@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pilotage.doctor import examine, lines
-from pilotage.model.windows import context_window
+from pilotage.model.prices import context_window
 from pilotage.settings import Settings
 
 Load = Callable[..., Settings]

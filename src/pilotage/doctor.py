@@ -14,8 +14,7 @@ from pilotage.errors import PilotageError
 from pilotage.guard import policy
 from pilotage.guard.worstcase import Rates, WorstCase, worst_case
 from pilotage.model import factory
-from pilotage.model.prices import dearest
-from pilotage.model.windows import context_window
+from pilotage.model.prices import context_window, dearest
 from pilotage.record.redact import Redactor
 from pilotage.settings import Settings, located
 from pilotage.spec import CapSpec

@@ -13,10 +13,16 @@ from typing import Any, TypeVar
 from pilotage.errors import ConfigError, PilotageError
 
 T = TypeVar("T")
+DELEGATION = ("Delegate work to coworker", "Ask question to coworker")  # CrewAI adds them with allow_delegation
 _FILES = {
     "crew": "config/pilotage.yaml", "tools": "config/pilotage.yaml",
     "output_pydantic": "config/tasks.yaml", "data": "config/tasks.yaml",
 }  # fmt: skip
+
+DELEGATION = (
+    "Delegate work to coworker",
+    "Ask question to coworker",
+)  # the tools that CrewAI adds with allow_delegation
 
 
 def tool_name(name: str) -> str:

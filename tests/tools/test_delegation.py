@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from pilotage.errors import ConfigError
+from pilotage.names import DELEGATION
 from pilotage.record.journal import Event
 from pilotage.run import run_crew
 from pilotage.settings import Settings
-from pilotage.tools.delegation import DELEGATION
 from tests.support.project import change, events_of
 from tests.support.scripted import Turn, calls, good
 

@@ -28,11 +28,10 @@ from pilotage.model.fallbacks import Candidate, Fallbacks, all_failed
 from pilotage.model.prices import price
 from pilotage.model.subclass import guarded
 from pilotage.model.worst import worst_of
-from pilotage.names import tool_name
+from pilotage.names import DELEGATION, tool_name
 from pilotage.record.journal import Journal
 from pilotage.settings import AGENTS
 
-DELEGATION = ("Delegate work to coworker", "Ask question to coworker")  # what CrewAI adds with allow_delegation
 OF_ONE_PROVIDER = "raw_tool_call_parts"  # what CrewAI keeps in a message for Gemini alone
 BACKOFF = wait_random_exponential(multiplier=0.5, max=8)  # full jitter, 0.5 to 8 s
 

@@ -1,4 +1,7 @@
-"""What a call costs, from the price list that CrewAI ships. An unknown model is None ("unpriced"), never 0."""
+"""What a call costs, and how much a model reads, from the list that CrewAI ships.
+
+An unknown model is None ("unpriced"), never 0. What is not covered: a server of one's own with a smaller window.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def price(model: str, prompt_tokens: int, completion_tokens: int, cached_tokens:
     """US dollars of one call, or None when nobody lists a price for `model` ("openai/gpt-4o-mini")."""
     if model.startswith(LOCAL):
         return 0.0
-    entry = _entry(model)
+    entry = _priced(model)
     if entry is None:
         return None
     per_prompt, per_completion = entry["input_cost_per_token"], entry.get("output_cost_per_token", 0.0)
@@ -30,12 +33,23 @@ def dearest(model: str, prompt_tokens: int, completion_tokens: int) -> float | N
     """As `price`, at the highest price that the list has for such tokens: of long prompts, of written caches."""
     if model.startswith(LOCAL):
         return 0.0
-    entry = _entry(model)
+    entry = _priced(model)
     if entry is None:
         return None
     per_prompt = _highest(entry, "input_cost_per_token", "cache_creation_input_token_cost")
     per_completion = _highest(entry, "output_cost_per_token", "output_cost_per_reasoning_token")
     return prompt_tokens * per_prompt + completion_tokens * per_completion
+
+
+def context_window(model: str) -> int | None:
+    """How many tokens a model reads at once; None for a model that is not in the list.
+
+    >>> context_window("openai/gpt-4o-mini")
+    128000
+    """
+    entry = _entry(model) or {}
+    window = entry.get("max_input_tokens") or entry.get("max_tokens")
+    return int(window) if isinstance(window, int | float | str) and str(window).isdigit() else None
 
 
 def _highest(entry: dict[str, Any], *names: str) -> float:
@@ -46,7 +60,11 @@ def _highest(entry: dict[str, Any], *names: str) -> float:
 
 def _entry(model: str) -> dict[str, Any] | None:
     provider, _, name = model.rpartition("/")
-    entry = _catalogue().get(model) or (_catalogue().get(name) if provider.lower() in NATIVE else None)
+    return _catalogue().get(model) or (_catalogue().get(name) if provider.lower() in NATIVE else None)
+
+
+def _priced(model: str) -> dict[str, Any] | None:
+    entry = _entry(model)
     return entry if entry and "input_cost_per_token" in entry else None
 
 

@@ -98,9 +98,9 @@ def build(names: list[str], agent: str, built_in: BuiltIn, known: Mapping[str, A
             continue
         candidate: Any = known[name] if name in known else built_in.get(name, agent)
         if hasattr(candidate, "args_schema"):
-            built.append(_guarded(candidate, candidate._run, agent, guard))
+            built.append(guarded(candidate, candidate._run, agent, guard))
         else:
-            built.append(_guarded(crewai_tool(name)(_described(candidate)), candidate, agent, guard))
+            built.append(guarded(crewai_tool(name)(_described(candidate)), candidate, agent, guard))
     return built
 
 
@@ -140,6 +140,7 @@ def _check_schemas(settings: Settings) -> None:
 def _check_policy(settings: Settings, tools: list[str]) -> None:
     """A misspelt name in the policy is a rule that nobody keeps."""
     policy = settings.engine.policy
+    tools = [*tools, *names.DELEGATION]
     for key, found, known in (
         *(("policy.agents", agent, list(settings.agents)) for agent in policy.agents),
         *((f"policy.agents.{agent}", name, tools) for agent, named in policy.agents.items() for name in named),
@@ -172,7 +173,7 @@ def _described(function: Callable[..., Any]) -> Any:
     return described
 
 
-def _guarded(tool: Any, function: Callable[..., Any], agent: str, guard: Guard) -> Any:
+def guarded(tool: Any, function: Callable[..., Any], agent: str, guard: Guard) -> Any:
     """A copy of a CrewAI tool object whose calls, each of them, go through the guard and come back as text."""
     from crewai.tools import BaseTool
 

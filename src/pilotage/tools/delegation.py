@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from pilotage.errors import ToolError
 from pilotage.guard.limits import Meter
+from pilotage.names import DELEGATION
 from pilotage.spec import AgentSpec
 from pilotage.tools import tool as mark
-from pilotage.tools.build import _guarded
+from pilotage.tools.build import guarded as guarded_tool
 
 if TYPE_CHECKING:
     from crewai.agents.agent_builder.base_agent import BaseAgent
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from pilotage.tools.guarded import Guard
 
-DELEGATION = ("Delegate work to coworker", "Ask question to coworker")  # as CrewAI names them
 EXPECTED = "Your best answer to the coworker who asks you this, given the context that was shared."
 
 
@@ -51,7 +51,7 @@ class Delegation:
     def guarded(self, asking: BaseAgent, tools: Sequence[BaseTool]) -> list[BaseTool]:
         """CrewAI's delegation tools, as `asking` may use them."""
         name = self.name_of(asking)
-        return [_guarded(tool, self._asking(name, tool), name, self.guard) for tool in tools]
+        return [guarded_tool(tool, self._asking(name, tool), name, self.guard) for tool in tools]
 
     def idle(self, agents: Sequence[BaseAgent]) -> list[BaseAgent]:
         """Those who are at no task: whoever is waits for an answer, and cannot work meanwhile."""
