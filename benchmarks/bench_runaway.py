@@ -33,6 +33,7 @@ from pilotage.run import run_crew
 from pilotage.settings import load
 
 ROOT = Path(__file__).parent.parent
+CREWAIS_OWN_STOP = 5  # identical calls with identical results, crewai 1.15 utilities/agent_utils.py
 MAX_ITER = 25
 LONGEST = 160  # characters of an outcome
 MOST = 1 / 3  # of CrewAI's calls and tokens
@@ -143,7 +144,9 @@ def crewai_alone(url: str, in_text: bool) -> str:
     """One agent, one task, CrewAI's defaults; how it ended."""
     from crewai import LLM, Agent, Crew, Task
     from crewai.tools import tool
+    from crewai.utilities import agent_utils
 
+    agent_utils.MAX_REPEATED_TOOL_CALLS = CREWAIS_OWN_STOP  # a run of ours in this process has switched it off
     model: Any = LLM(model="openai/endless", base_url=url, api_key="none", max_retries=0, custom_openai=True)
     if in_text:  # what CrewAI does with a model that has no native tool calls
         model.__class__ = type("TextOnly", (type(model),), {"supports_function_calling": lambda _: False})

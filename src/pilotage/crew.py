@@ -40,6 +40,8 @@ from pilotage.yamlfile import read_yaml
 
 LATER = 1  # seconds after our own cap, which says its key, CrewAI's takes what hangs outside of any call
 
+CREWAIS_STOP = agent_utils.MAX_REPEATED_TOOL_CALLS  # crewai 1.15 fails the crew at so many; here `loops` decides
+
 
 class Colleague(Agent):
     """An agent whose delegation tools go through the guard like all others."""
@@ -174,7 +176,7 @@ def build_crew(kit: Kit) -> Crew:
     _check_last(crew, kit)
     _check_caps(crew, kit)
     crew._task_output_handler = NoCopies()  # type: ignore[assignment]
-    agent_utils.MAX_REPEATED_TOOL_CALLS = sys.maxsize  # crewai 1.15 fails the crew at the fifth: `loops` decides here
+    agent_utils.MAX_REPEATED_TOOL_CALLS = sys.maxsize if kit.settings.engine.loops.enabled else CREWAIS_STOP
     return crew
 
 

@@ -18,14 +18,14 @@ INVENTED = say('{"findings": [{"claim": "99", "quote": "One fault makes 99 reque
 BARE_ACTION = say("Thought: I need to look this up first.\nAction: search_knowledge")
 
 
-@pytest.mark.parametrize("play", [WRONG_TYPE, NULL, INVENTED])
+@pytest.mark.parametrize("play", [WRONG_TYPE, INVENTED])
 def test_a_wrong_answer_goes_back_once_and_is_rejected(scenario: Scenario, play: Play) -> None:
     ended = scenario(play, "rejected", requests=2, by=3)
     assert len(ended.of("check", passed=False)) == 2
     assert not ended.result["citations"]
 
 
-@pytest.mark.parametrize("play", [NO_OBJECT, PROSE, INVENTED, say(FABRICATED), BARE_ACTION])
+@pytest.mark.parametrize("play", [NULL, PROSE, say(FABRICATED), BARE_ACTION])
 def test_a_wrong_answer_that_is_corrected_is_accepted(scenario: Scenario, play: Play) -> None:
     ended = scenario(then(play, good), "accepted", requests=6, by=4)
     (check,) = ended.of("check", passed=False)
@@ -33,9 +33,9 @@ def test_a_wrong_answer_that_is_corrected_is_accepted(scenario: Scenario, play: 
     assert "27 requests" in ended.answer
 
 
-@pytest.mark.parametrize("task", ["verify", "explain"])
-def test_a_wrong_answer_of_a_later_task_is_corrected_too(scenario: Scenario, task: str) -> None:
-    scenario(during(task, then(NO_OBJECT, good)), "accepted", requests=6, by=4)
+def test_a_wrong_answer_of_each_task_is_corrected(scenario: Scenario) -> None:
+    play = during("verify", then(NO_OBJECT, good), during("explain", then(NO_OBJECT, good)))
+    scenario(play, "accepted", requests=7, by=4)
 
 
 def test_five_megabytes_are_no_answer(scenario: Scenario) -> None:

@@ -9,22 +9,21 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.scenario import AFTER, LATE, QUESTION, arguments, left
 from tests.chaos.test_tools import TOOLS, once
 from tests.support.chaos import Chaos, Play, serve
-from tests.support.plays import good, hang
+from tests.support.plays import during, good, hang
 from tests.support.project import change
 
 PATIENCE = 30.0  # seconds in which the first request must come
-Started = tuple[subprocess.Popen[str], Chaos]
 
 
 @contextmanager
-def started(project: Path, play: Play, **settings: Any) -> Iterator[Started]:
+def started(project: Path, play: Play, **settings: Any) -> Iterator[tuple[subprocess.Popen[str], Chaos]]:
     """`python -m pilotage run` in the project, against a server that plays."""
     with serve(play) as server:
         command = [
@@ -53,31 +52,27 @@ def end_of(process: subprocess.Popen[str]) -> tuple[str, float]:
 
 
 def test_what_hangs_does_not_hold_up_the_exit(project: Path, tmp_path: Path) -> None:
-    """Three processes side by side, so that the good one knows how long an exit takes on this machine, now."""
-    with_tool, healthy = tmp_path / "tool", tmp_path / "healthy"
-    shutil.copytree(project, with_tool)
-    shutil.copytree(project, healthy)
-    (with_tool / "tools_that_hang.py").write_text(TOOLS, "utf-8")
-    change(with_tool / "config" / "pilotage.yaml", lambda tree: tree.update(tools="tools_that_hang"))
+    """A tool that is left behind, then a model; a good run beside it knows how long an exit takes here and now."""
+    healthy = shutil.copytree(project, tmp_path / "healthy")
+    (project / "tools_that_hang.py").write_text(TOOLS, "utf-8")
+    change(project / "config" / "pilotage.yaml", lambda tree: tree.update(tools="tools_that_hang"))
     names = ["search_knowledge", "sleep"]
-    change(with_tool / "config" / "agents.yaml", lambda tree: tree["researcher"].update(tools=names))
-    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
-        runs = [
-            stack.enter_context(started(healthy, good)),
-            stack.enter_context(started(project, hang, limits__call_seconds=4, limits__retries=0)),
-            stack.enter_context(started(with_tool, once("sleep", seconds=90), limits__tool_seconds=1)),
-        ]
-        (_, usual), *hung = pool.map(end_of, [process for process, _ in runs])
+    change(project / "config" / "agents.yaml", lambda tree: tree["researcher"].update(tools=names))
+    stuck = during("research", once("sleep", seconds=90), hang)
+    caps = {"limits__tool_seconds": 1, "limits__call_seconds": 4, "limits__retries": 0}
+    with (
+        started(healthy, good) as (usual, _),
+        started(project, stuck, **caps) as (process, server),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        (_, of_usual), (line, delay) = pool.map(end_of, (usual, process))
         time.sleep(AFTER)
-        asked = [len(server.requests) for _, server in runs]
-    assert asked == [5, 1, 6]
-    assert [process.returncode for process, _ in runs] == [0, 4, 0]
-    assert [left(folder)[0]["outcome"] for folder in (healthy, project, with_tool)] == [
-        "accepted",
-        "failed",
-        "accepted",
-    ]
-    assert all(delay < usual + LATE for _, delay in hung), (usual, hung)
+        assert len(server.requests) == 4
+    assert (usual.returncode, process.returncode) == (0, 4)
+    assert line.startswith("outcome: failed"), line
+    assert delay < of_usual + LATE
+    _, events, _ = left(project)
+    assert [e.facts["what"] for e in events if e.kind == "abandoned"] == ["sleep", "model call"]
 
 
 def test_sigterm_in_the_middle_of_a_hang_ends_the_run_in_order(project: Path) -> None:
