@@ -217,6 +217,7 @@ def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
         except BaseException as error:
             raised.append(error)
         finally:
+            forget(crew)
             finished.set()
 
     context = lasting_context().copy()
@@ -229,6 +230,16 @@ def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
             kit.journal.append("abandoned", what="the crew", seconds=UNWINDS)
         break
     return raised[0] if raised else None
+
+
+def forget(crew: Crew) -> None:
+    """Let go of a crew that was stopped: CrewAI 1.15 keeps each task that has started until it hears of its end."""
+    from crewai.events import crewai_event_bus
+    from crewai.events.event_listener import event_listener
+
+    crewai_event_bus.flush(timeout=UNWINDS / 2)  # the start of a task may still be on its way there
+    for task in crew.tasks:
+        event_listener.execution_spans.pop(task, None)
 
 
 async def _kick_off(crew: Crew, kit: Kit) -> None:
