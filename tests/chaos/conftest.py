@@ -35,5 +35,6 @@ def scenario(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> Scenario:  # fmt: skip
     monkeypatch.chdir(project)
+    monkeypatch.setattr("pilotage.evidence.embedder.find", lambda: None)  # the searches here are found by their words
     monkeypatch.setenv("SSL_CERT_FILE", str(one_authority))
     return Scenario(project, capsys, watch)

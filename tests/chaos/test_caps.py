@@ -37,13 +37,13 @@ def test_the_caps_of_the_run(scenario: Scenario, key: str, cap: float, requests:
     _is_told(ended, f"limits.{key}", "config/pilotage.yaml")
 
 
-@pytest.mark.parametrize(("key", "cap", "requests"), KEYS[::2])
+@pytest.mark.parametrize(("key", "cap", "requests"), KEYS[::3])
 def test_the_caps_of_an_agent(scenario: Scenario, key: str, cap: float, requests: int) -> None:
     ended = scenario(wander(), "limited", requests=requests, by=3, agents__researcher__limits={key: cap})
     _is_told(ended, f"researcher.limits.{key}", "config/agents.yaml")
 
 
-@pytest.mark.parametrize(("key", "cap", "requests"), KEYS[1:4])
+@pytest.mark.parametrize(("key", "cap", "requests"), KEYS[2:4])
 def test_the_caps_of_a_task(scenario: Scenario, key: str, cap: float, requests: int) -> None:
     ended = scenario(wander(), "limited", requests=requests, by=3, tasks__research__limits={key: cap})
     _is_told(ended, f"research.limits.{key}", "config/tasks.yaml")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.scenario import LATE, MODEL, OTHER, Scenario
+from tests.chaos.scenario import MODEL, OTHER, Scenario
 from tests.support.chaos import Play
 from tests.support.plays import by_model, drip, good, hang, overflow, status, then, truncated
 
 FIRST, SECOND = "gpt-4o-mini", "gpt-4o"
 LOST = [
     pytest.param(status(401), 1, False, id="401"),
-    pytest.param(status(404), 1, True, id="404-streamed"),
     pytest.param(overflow, 1, False, id="overflow"),
     pytest.param(status(429, retry_after=30), 1, False, id="too-long-a-wait"),
     pytest.param(status(500), 2, False, id="500"),
@@ -58,11 +57,6 @@ def test_a_cap_is_no_reason_to_ask_another_model(scenario: Scenario) -> None:
     ended = scenario(good, "limited", requests=2, by=3, model__fallbacks=[OTHER], limits__model_calls=2)
     assert ended.models == [FIRST] * 2
     assert not ended.of("fallback")
-
-
-def test_the_end_of_the_run_is_no_reason_to_ask_another_model(scenario: Scenario) -> None:
-    ended = scenario(hang, "limited", requests=1, by=1 + LATE, model__fallbacks=[OTHER], limits__seconds=1)
-    assert ended.models == [FIRST]
 
 
 def test_the_requests_of_a_fallback_are_capped_like_any_other(scenario: Scenario) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.chaos.scenario import LATE, MODEL, Scenario
-from tests.support.chaos import Play, serve
+from tests.support.chaos import TOKENS, Play, serve
 from tests.support.plays import (
     cut,
     cut_at_length,
@@ -46,14 +46,11 @@ def test_a_bad_request_is_asked_once_whatever_its_words(scenario: Scenario, play
 BROKEN = [
     pytest.param(status(429, retry_after=0.05), False, id="429"),
     pytest.param(status(500), False, id="500"),
-    pytest.param(status(503), True, id="503-streamed"),
     pytest.param(no_json, False, id="invalid-json"),
     pytest.param(no_choices, False, id="no-choices"),
     pytest.param(error_in_200, False, id="error-in-200"),
     pytest.param(error_in_stream, True, id="error-in-stream"),
     pytest.param(empty, False, id="empty"),
-    pytest.param(empty, True, id="empty-streamed"),
-    pytest.param(truncated, False, id="truncated"),
     pytest.param(truncated, True, id="truncated-streamed"),
     pytest.param(cut, False, id="cut-body"),
     pytest.param(cut, True, id="cut-stream"),
@@ -71,7 +68,7 @@ def test_a_passing_fault_costs_one_more_request(scenario: Scenario, play: Play, 
     assert second.facts["attempt"] == 2
 
 
-@pytest.mark.parametrize(("play", "stream"), BROKEN[2::4])
+@pytest.mark.parametrize(("play", "stream"), BROKEN[2::5])
 def test_a_lasting_fault_is_asked_as_often_as_retries_allow(scenario: Scenario, play: Play, stream: bool) -> None:
     ended = scenario(play, "failed", requests=2, by=4, limits__retries=1, model__stream=stream)
     assert MODEL in ended.reason
@@ -79,9 +76,8 @@ def test_a_lasting_fault_is_asked_as_often_as_retries_allow(scenario: Scenario, 
     assert all(call.facts["failed"] for call in ended.of("model_call"))
 
 
-@pytest.mark.parametrize(("retries", "requests"), [(0, 1), (2, 3)])
-def test_the_number_of_retries_is_the_one_that_is_set(scenario: Scenario, retries: int, requests: int) -> None:
-    scenario(status(500), "failed", requests=requests, by=4, limits__retries=retries)
+def test_without_retries_a_fault_ends_the_run(scenario: Scenario) -> None:
+    scenario(status(500), "failed", requests=1, by=4, limits__retries=0)
 
 
 def test_each_call_has_retries_of_its_own(scenario: Scenario) -> None:
@@ -91,7 +87,7 @@ def test_each_call_has_retries_of_its_own(scenario: Scenario) -> None:
 
 def test_a_streamed_run_is_like_any_other(scenario: Scenario) -> None:
     ended = scenario(good, "accepted", requests=5, by=4, model__stream=True)
-    assert ended.result["tokens"] == 5 * 366
+    assert ended.result["tokens"] == 5 * TOKENS
     assert all(exchange.stream for exchange in ended.requests)
 
 
@@ -103,18 +99,31 @@ def test_a_server_that_is_not_there_is_named(scenario: Scenario) -> None:
     assert len(ended.of("model_call")) == 2
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_cut_at_its_length_says_which_setting_helps(scenario: Scenario, stream: bool) -> None:
-    play = during("explain", cut_at_length)
-    ended = scenario(play, "failed", requests=6, by=4, limits__retries=1, model__stream=stream)
+def test_an_answer_cut_at_its_length_is_paid_for_and_says_which_setting_helps(scenario: Scenario) -> None:
+    ended = scenario(during("explain", cut_at_length), "failed", requests=6, by=4, limits__retries=1)
     assert "model.max_tokens" in ended.err
-    assert ended.result["tokens"] == 6 * 366, "what was cut is paid for"
+    assert ended.result["tokens"] == 6 * TOKENS
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_refusal_is_told_and_not_asked_for_again(scenario: Scenario, stream: bool) -> None:
-    ended = scenario(refuse, "failed", requests=1, by=3, model__stream=stream)
+def test_a_typed_stream_cut_at_its_length_is_booked_in_full_under_a_strict_budget(scenario: Scenario) -> None:
+    """The SDK raises at the cut, before the tokens are told: what nobody knows counts as the worst case."""
+    play = during("explain", cut_at_length)
+    ended = scenario(
+        play, "failed", requests=6, by=4, limits__retries=1, model__stream=True, limits__strict_budget=True
+    )
+    assert "model.max_tokens" in ended.err
+    assert ended.result["tokens"] > 6 * TOKENS
+
+
+def test_a_refusal_is_told_and_not_asked_for_again(scenario: Scenario) -> None:
+    ended = scenario(refuse, "failed", requests=1, by=3)
     assert "cannot help with that" in ended.reason
+
+
+def test_a_streamed_refusal_is_an_empty_answer(scenario: Scenario) -> None:
+    """CrewAI 1.15 drops what a stream says of a refusal; if this fails it no longer does, and one request is enough."""
+    ended = scenario(refuse, "failed", requests=2, by=3, model__stream=True, limits__retries=1)
+    assert "nothing" in ended.reason
 
 
 def test_a_filtered_answer_is_not_asked_for_again(scenario: Scenario) -> None:

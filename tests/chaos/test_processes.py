@@ -59,7 +59,7 @@ def test_what_hangs_does_not_hold_up_the_exit(project: Path, tmp_path: Path) -> 
     names = ["search_knowledge", "sleep"]
     change(project / "config" / "agents.yaml", lambda tree: tree["researcher"].update(tools=names))
     stuck = during("research", once("sleep", seconds=90), hang)
-    caps = {"limits__tool_seconds": 1, "limits__call_seconds": 4, "limits__retries": 0}
+    caps = {"limits__tool_seconds": 1, "limits__call_seconds": 3, "limits__retries": 0}
     with (
         started(healthy, good) as (usual, _),
         started(project, stuck, **caps) as (process, server),

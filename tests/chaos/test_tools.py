@@ -103,23 +103,15 @@ def test_a_stuck_tool_is_left_at_its_cap_and_the_run_goes_on(scenario: Scenario,
 
 @pytest.mark.parametrize("name", ["block", "spin"])
 def test_a_stuck_tool_ends_with_the_run(scenario: Scenario, tools: Path, name: str) -> None:
-    ended = scenario(once(name, seconds=3), "limited", requests=1, by=1 + LATE, limits__seconds=1)
+    ended = scenario(once(name, seconds=1.5), "limited", requests=1, by=1 + LATE, limits__seconds=1)
     assert "limits.seconds" in ended.reason
     assert len(ended.of("tool_call")) <= 1
 
 
-@pytest.mark.parametrize(
-    ("caps", "key"),
-    [
-        ({"agents__researcher__limits": {"seconds": 1}}, "researcher.limits.seconds"),
-        ({"tasks__research__limits": {"seconds": 1}}, "research.limits.seconds"),
-    ],
-)
-def test_a_stuck_tool_ends_with_its_agent_or_task(
-    scenario: Scenario, tools: Path, caps: dict[str, Any], key: str
-) -> None:
-    ended = scenario(once("sleep", seconds=3), "limited", requests=1, by=1 + LATE, **caps)
-    assert key in ended.reason
+def test_a_stuck_tool_ends_with_its_task(scenario: Scenario, tools: Path) -> None:
+    caps = {"seconds": 0.7}
+    ended = scenario(once("sleep", seconds=3), "limited", requests=1, by=0.7 + LATE, tasks__research__limits=caps)
+    assert "research.limits.seconds" in ended.reason
 
 
 def test_a_task_may_have_shorter_tool_calls(scenario: Scenario, tools: Path) -> None:
@@ -161,18 +153,12 @@ def test_a_tool_that_comes_back_after_the_end_writes_nothing(scenario: Scenario,
     assert len(left(scenario.project)[1]) == len(ended.events)
 
 
-PAGES = [({"web__seconds": 0.5}, "accepted", 6), ({"limits__seconds": 1}, "limited", 1)]
-
-
-@pytest.mark.parametrize(("caps", "outcome", "requests"), PAGES)
-def test_a_page_that_never_comes_is_left_like_a_tool(
-    scenario: Scenario, caps: dict[str, Any], outcome: str, requests: int
-) -> None:
+def test_a_page_that_never_comes_is_left_like_a_tool(scenario: Scenario) -> None:
     with socket.create_server(("127.0.0.1", 0)) as site:  # takes connections and never says a word
         host = f"127.0.0.1:{site.getsockname()[1]}"
         play = once("read_page", url=f"http://{host}/page")
-        settings = caps | {"policy__allow_private_hosts": [host], "web__robots": False}
-        ended = scenario(play, outcome, requests=requests, by=3 + LATE, **settings)
+        settings: dict[str, Any] = {"policy__allow_private_hosts": [host], "web__robots": False, "web__seconds": 0.5}
+        ended = scenario(play, "accepted", requests=6, by=3 + LATE, **settings)
     (call,) = ended.of("tool_call", tool="read_page")
     assert call.facts["failed"]
     assert call.facts["seconds"] >= 0.4

@@ -203,7 +203,7 @@ def serve(play: Play) -> Iterator[Chaos]:
 
     listener = Listener(("127.0.0.1", 0), Handler)
     chaos = Chaos(f"http://127.0.0.1:{listener.server_port}/v1")
-    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05}, name="chaos")
+    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01}, name="chaos")
     thread.start()
     try:
         yield chaos
