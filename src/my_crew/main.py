@@ -7,12 +7,12 @@ from pilotage import cli
 
 def run() -> None:
     """crewai run: answers the question in config/pilotage.yaml, or QUESTION."""
-    sys.exit(cli.invoke(["run"]))
+    cli.main(["run"])
 
 
 def test() -> None:
     """crewai test: the golden questions in tests/evals; the model is MODEL, not the one CrewAI passes."""
-    sys.exit(cli.invoke(["eval"]))
+    cli.main(["eval"])
 
 
 def train() -> None:

@@ -5,6 +5,7 @@ CrewAI is imported by `run` and `eval` only: the other commands answer at once.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import traceback
@@ -142,7 +143,9 @@ for command in FURTHER:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every PilotageError becomes its message, its hint and its exit code."""
-    sys.exit(invoke(arguments))
+    code = invoke(arguments)
+    gc.freeze()  # else the interpreter's last collection walks all of CrewAI, for about a second
+    sys.exit(code)
 
 
 def invoke(arguments: list[str] | None = None) -> int:

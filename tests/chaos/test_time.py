@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from crewai.llms.providers.openai.completion import OpenAICompletion
 
 from tests.chaos.scenario import LATE, Scenario
 from tests.support.chaos import Exchange, Play
@@ -79,3 +80,16 @@ def test_a_hung_explainer_leaves_findings_and_verdicts_as_partial(scenario: Scen
     assert "Partial" in ended.answer
     assert "one fault makes 27 requests" in ended.answer
     assert "supported" in ended.answer.lower()
+
+
+def test_a_call_left_behind_before_its_request_was_sent_never_sends_it(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = OpenAICompletion._prepare_completion_params
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.7)
+        return prepare(*args, **kwargs)
+
+    monkeypatch.setattr(OpenAICompletion, "_prepare_completion_params", slowly)
+    scenario(good, "limited", requests=0, by=1.5, limits__seconds=0.5)

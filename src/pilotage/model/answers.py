@@ -20,6 +20,7 @@ from pilotage.checks.results import parse
 
 TOKENS = ("prompt_tokens", "completion_tokens", "cached_prompt_tokens")
 ACTION = re.compile(r"^\s*Action\s*:\s*([^\n]*[^\s*`\"'])", re.MULTILINE)
+LONGEST = 1_000_000  # characters of an answer; far beyond what any model writes at once
 CUT = "the answer was cut at its longest (model.max_tokens)"
 # why an answer ended, in the words of the providers, in small letters
 TRUNCATIONS = frozenset({"length", "max_tokens", "incomplete", "model_length", "model_context_window_exceeded"})
@@ -47,6 +48,10 @@ class CutOff(BadAnswer):
 
 class Refused(Exception):
     """The provider will not answer this: asked again, it will say the same."""
+
+
+class TooLong(Refused):
+    """An answer that no max_tokens explains; nobody reads, stores or searches it."""
 
 
 class LeftBehind(Exception):
@@ -104,6 +109,8 @@ def check(answer: Any, attempt: Attempt, wanted: type[BaseModel] | None) -> None
     broken = attempt.streamed and attempt.reported and not reason
     if (reason in TRUNCATIONS or broken) and not _is_whole(answer, wanted):
         raise CutOff("the stream ended before the answer did") if broken else Truncated(CUT)
+    if isinstance(answer, str) and len(answer) > LONGEST:
+        raise TooLong(f"the answer has {len(answer):,} characters, more than {LONGEST:,}")
     if answer is None or answer == [] or (isinstance(answer, str) and not answer.strip()):
         raise EmptyAnswer("the model answered with nothing")
 

@@ -103,6 +103,10 @@ def _subclass(base: Any) -> type[BaseLLM]:
             _note_end(kwargs)
             super()._handle_emit_call_events(*args, **kwargs)
 
+        def _get_sync_client(self) -> Any:  # asked for right before a request: one left behind is not sent any more
+            _go_on()
+            return super()._get_sync_client()
+
         def _emit_stream_chunk_event(self, *args: Any, **kwargs: Any) -> None:
             _go_on()
             super()._emit_stream_chunk_event(*args, **kwargs)
