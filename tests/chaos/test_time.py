@@ -88,8 +88,10 @@ def test_a_call_left_behind_before_its_request_was_sent_never_sends_it(
     prepare = OpenAICompletion._prepare_completion_params
 
     def slowly(*args: Any, **kwargs: Any) -> Any:
-        time.sleep(0.7)
+        time.sleep(1.0)
         return prepare(*args, **kwargs)
 
     monkeypatch.setattr(OpenAICompletion, "_prepare_completion_params", slowly)
-    scenario(good, "limited", requests=0, by=1.5, limits__seconds=0.5)
+    monkeypatch.setattr("tests.chaos.scenario.AFTER", 1.2)
+    scenario(good, "limited", requests=0, by=2, limits__seconds=0.6)
+    scenario.watch.close()
