@@ -2,6 +2,7 @@
 
     python benchmarks/bench_loops.py                                  generated traces
     python benchmarks/bench_loops.py --data ../shared/data/loops      and real ones that failed for other reasons
+    python benchmarks/bench_loops.py --seeds 10                       and ours on sets of further seeds
     python benchmarks/bench_loops.py --failures                       what ours gets wrong in the tune half
 
 A loop counts as stopped when the verdict falls after its first step; one before that is a false alarm, counted apart.
@@ -27,6 +28,7 @@ from loop_traces import as_lines, honest_rows, loop_rows
 from pilotage.guard.loops import find_loop
 
 Row = dict[str, Any]
+FURTHER = 1000  # the first of the further seeds
 
 OURS = "Pilotage"
 REAL = "whoandwhen_dev.jsonl"
@@ -161,10 +163,26 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def further(seeds: range) -> str:
+    """Ours on sets that nobody has looked at: other scenes, words and orders of the same families."""
+    loops = [row for seed in seeds for row in loop_rows(seed)]
+    honest = [row for seed in seeds for row in honest_rows(seed)]
+    stops = [(row, find_loop(row["events"])) for row in loops]
+    stopped = [(row, verdict) for row, verdict in stops if verdict and verdict.stopped_at > row["first"]]
+    by_fifth = sum(verdict.stopped_at <= row["fifth"] for row, verdict in stopped)
+    alarms = sum(find_loop(row["events"]) is not None for row in honest)
+    return (
+        f"\nSeeds {seeds.start} to {seeds.stop - 1}, ours: {len(stopped)} of {len(loops)} loops stopped"
+        f" ({len(stopped) / len(loops):.1%}), {by_fifth} by the 5th repetition ({by_fifth / len(loops):.1%});"
+        f" {alarms} of {len(honest)} honest traces ({alarms / len(honest):.1%})"
+    )
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
     options.add_argument("--data", type=Path, help=f"folder that holds {REAL}")
     options.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    options.add_argument("--seeds", type=int, default=0, metavar="N", help="ours also on N sets of other seeds")
     options.add_argument("--failures", action="store_true", help="list what ours gets wrong in the tune half")
     chosen = options.parse_args()
     loops, honest = list(loop_rows()), list(honest_rows())
@@ -181,6 +199,8 @@ def main() -> None:
         print(json.dumps(plain, default=asdict, indent=2, ensure_ascii=False))
     else:
         print(show(figures, note, times, sizes))
+    if chosen.seeds:
+        print(further(range(FURTHER, FURTHER + chosen.seeds)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pilotage.cli_loops import loops
 from pilotage.errors import ConfigError
 from pilotage.record.journal import Journal
 from pilotage.record.redact import Redactor
-from pilotage.record.store import open_store
+from pilotage.record.store import open_store, payloads
 from pilotage.settings import Settings
 
 CALL = {
@@ -86,6 +86,13 @@ def test_rows_come_from_stdin_too(shell: Run, monkeypatch: pytest.MonkeyPatch) -
     assert json.loads(line)["loop"]
 
 
+@pytest.mark.parametrize(("text", "problem"), [("{", "stdin:1: not JSON"), (" \n", "stdin holds no rows")])
+def test_stdin_is_called_by_its_name(shell: Run, monkeypatch: pytest.MonkeyPatch, text: str, problem: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    with pytest.raises(ConfigError, match=problem):
+        shell("-")
+
+
 def test_a_threshold_can_be_set(shell: Run, traces: Callable[..., str]) -> None:
     name = traces({"id": 1, "events": [CALL] * 4})
     assert not json.loads(shell(name)[0])["loop"]
@@ -136,7 +143,7 @@ def test_a_recorded_run_is_judged_as_it_was_live(shell: Run, journal: Journal) -
     nudge, stop = shell("--run", "last")
     assert nudge.startswith("   4  nudge repeat: researcher has called search_knowledge 3 times")
     assert stop.startswith("   6  stop  repeat: researcher has called search_knowledge 5 times")
-    assert "(steps 2, 3, 4, 5, 6)" in stop
+    assert '(steps 2, 3, 4, 5, 6; query: "Foxes")' in stop
 
 
 def test_a_recorded_run_as_json_is_one_line_of_the_same_form(shell: Run, journal: Journal) -> None:
@@ -155,3 +162,108 @@ def test_a_run_without_a_loop_is_said_to_have_none(shell: Run, journal: Journal)
 def test_an_unknown_run_is_an_error(shell: Run, journal: Journal) -> None:
     with pytest.raises(ConfigError, match='No run begins with "1999"'):
         shell("--run", "1999")
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_no_name_is_no_run(shell: Run, journal: Journal, name: str) -> None:
+    with pytest.raises(ConfigError, match="--run names no run"):
+        shell("--run", name)
+
+
+def test_after_the_stop_nothing_more_is_listed(shell: Run, journal: Journal) -> None:
+    for _ in range(9):
+        content = {"arguments": {"query": "Foxes"}, "result": "The same as ever, 897 of 1,922."}
+        journal.append("tool_call", content, agent="researcher", tool="search_knowledge")
+    assert len(shell("--run", "last")) == 2
+
+
+def start(journal: Journal, settings: Any) -> Journal:
+    """Another run in the same store, with its settings and four times the same call."""
+    other = Journal(journal.engine, Redactor(), "20990101-000000-abcdef")
+    content = {"question": "Why?", "settings": settings}
+    other.append("run_started", content, model="scripted", crew="my_crew.crew:crew")
+    for _ in range(4):
+        content = {"arguments": {"query": "Foxes"}, "result": "The same as ever, 897 of 1,922."}
+        other.append("tool_call", content, agent="researcher", tool="search_knowledge")
+    return other
+
+
+def test_a_run_is_judged_by_its_own_thresholds_unless_others_are_given(
+    shell: Run, journal: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(journal, {"engine": {"loops": {"enabled": False, "nudge": 2, "stop": 4, "of another version": 1}}})
+    nudge, stop = shell("--run", "last")
+    assert nudge.startswith("   3  nudge")
+    assert stop.startswith("   5  stop")
+    assert len(shell("--run", "last", "--set", "limits.seconds=9")) == 2
+    app = typer.Typer()
+    app.command()(loops)
+    app(["--run", "last", "--set", "loops.stop=6"], standalone_mode=False)
+    said = capsys.readouterr()
+    assert said.out.startswith("   4  nudge")
+    assert "stop" not in said.out.replace("stopped", "")
+    assert said.err == "judged by the settings of today, not by those of the run\n"
+
+
+@pytest.mark.parametrize("settings", ["", "{", "[]", {"engine": {"loops": {"nudge": 9, "stop": 3}}}, {"engine": []}])
+def test_settings_that_cannot_be_read_give_way_to_those_of_today(
+    shell: Run, journal: Journal, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(journal, settings)
+    app = typer.Typer()
+    app.command()(loops)
+    app(["--run", "last"], standalone_mode=False)
+    said = capsys.readouterr()
+    assert said.out.startswith("   4  nudge")
+    assert "settings of today" in said.err
+
+
+def test_an_erased_run_tells_what_was_recorded_of_it(
+    shell: Run, journal: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept: list[str] = []
+    for level, times in (("nudge", 3), ("stop", 5), ("stop", 6)):
+        content = {"evidence": f"researcher has done it {times} times", "nudge": "Stop it."}
+        facts = {"first_step": 2, "last_step": 1 + times, "times": times}
+        event = journal.append("loop", content, rule="repeat", level=level, agent="researcher", **facts)
+        kept.append(event.digests["evidence"])
+    with journal.engine.begin() as connection:
+        connection.execute(payloads.delete().where(payloads.c.digest != kept[0]))
+    app = typer.Typer()
+    app.command()(loops)
+    app(["--run", "last"], standalone_mode=False)
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        "   4  nudge repeat: researcher has done it 3 times",
+        "   6  stop  repeat: researcher, from step 2 on",
+    ]
+    assert said.err == f"{journal.run}: contents were erased; listed is what was recorded while it ran\n"
+    row = json.loads(shell("--run", "last", "--json")[0])
+    assert list(row) == KEYS
+    assert list(row.values())[1:] == [True, "repeat", 2, 6, "researcher, from step 2 on"]
+
+
+def test_the_help_says_that_a_loop_is_no_failure(shell: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer()
+    app.command()(loops)
+    with pytest.raises(SystemExit):
+        app(["--help"])
+    assert "Exits 0 whether or not there is a loop" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"loops__nudge": 5}, "config/pilotage.yaml:"),
+        ({"loops__stop": 3}, "--set loops.stop"),
+        ({"loops__nudge": 4, "loops__stop": 4}, "--set loops.stop"),
+    ],
+)
+def test_a_nudge_that_does_not_come_before_the_stop_is_refused(
+    load: Callable[..., Settings], given: dict[str, int], place: str
+) -> None:
+    nudge, stop = given.get("loops__nudge", 3), given.get("loops__stop", 5)
+    with pytest.raises(ConfigError) as caught:
+        load(**given)
+    assert str(caught.value).startswith(place)
+    assert str(caught.value).endswith(f'"loops.stop": expected more than loops.nudge, which is {nudge}, found {stop}')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -85,3 +86,12 @@ def test_who_may_delegate_has_its_tools_shown(load: Load) -> None:
 )
 def test_a_context_window_is_found_like_a_price(model: str, window: int | None) -> None:
     assert context_window(model) == window
+
+
+def test_fallbacks_are_shown_by_their_names(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
+    further = "[{name: openai/other, api_key_env: OTHER_KEY}, openai/gpt-4o]"
+    report = examine(load(model__name="openai/gpt-4o-mini", model__fallbacks=further))
+    row = next(row for row in json.loads(json.dumps(report))["settings"] if row["key"] == "model.fallbacks")
+    assert row["value"] == ["openai/other", "openai/gpt-4o"]
+    assert "FallbackSpec" not in lines(report)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from pilotage.errors import ConfigError
 from pilotage.outcome import Result
 from pilotage.record.journal import read_events
 from pilotage.record.store import open_store
 from pilotage.run import run_crew
 from pilotage.settings import Settings
-from tests.model.wire import USAGE, Talk, listen
+from tests.model.wire import USAGE, Talk, listen, one_authority
 from tests.support.server import COMPLETION_TOKENS, PROMPT_TOKENS, Server, good_over_http, serve
 
 Load = Callable[..., Settings]
 QUESTION = "How many requests can one fault make when retries are nested?"
 KEY = "sk-test-0123456789abcdefghij"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with one_authority(tmp_path_factory.mktemp("tls")):
+        yield
 
 
 def ask(load: Load, server: Server, **overrides: Any) -> Result:
@@ -109,7 +116,7 @@ def test_a_hung_model_ends_with_its_agents_time(load: Load) -> None:
     with serve(lambda _request: 8.0) as server:
         result = ask(load, server, agents__researcher__max_execution_time=1)
     assert result.outcome == "limited", result.reason
-    assert "researcher.max_execution_time" in result.reason
+    assert "agents.researcher.max_execution_time" in result.reason
     assert result.seconds < 3, "1 s, and what a busy machine adds, against 8 s of hanging"
 
 
@@ -229,6 +236,33 @@ def test_when_all_models_have_failed_each_is_named(load: Load) -> None:
     assert (result.outcome, result.exit_code) == ("failed", 4)
     assert "openai/first: the provider refused the key (HTTP 401)" in result.reason
     assert "openai/second: the provider knows no such model" in result.reason
+
+
+@pytest.mark.parametrize(
+    "fallback",
+    [
+        "anthropic/claude-haiku-4-5",
+        "{name: openai/b, api_key_env: NO_SUCH_KEY}",
+        "{name: openai/b, base_url: nonsense}",
+    ],
+)
+def test_a_fallback_that_cannot_work_is_told_before_anything_is_written(load: Load, fallback: str) -> None:
+    settings = load(
+        model__name="openai/a", model__base_url="http://127.0.0.1:9/v1", model__fallbacks=f"[openai/c, {fallback}]"
+    )
+    with pytest.raises(ConfigError, match=r"model\.fallbacks\[1\]"):
+        run_crew(QUESTION, settings=settings)
+    assert not settings.store.exists()
+
+
+def test_a_server_that_reports_no_tokens_does_not_switch_the_caps_off(load: Load) -> None:
+    with listen(lambda talk: talk.answer(good_over_http(talk.request), usage=None)) as wire:
+        settings = load(model__name="openai/gpt-4o-mini", model__base_url=wire.url, limits__tokens=300)
+        result = run_crew(QUESTION, settings=settings)
+    assert result.outcome == "limited", result.reason
+    assert "limits.tokens" in result.reason
+    assert result.tokens > 300
+    assert result.usd
 
 
 def test_a_truncated_answer_ends_with_the_key_to_raise(load: Load) -> None:

@@ -13,7 +13,7 @@ from pilotage.checks.results import Explanation, Statement
 from pilotage.record.audit import audit
 from pilotage.record.journal import read_events
 from pilotage.record.store import open_store
-from pilotage.run import run_crew
+from pilotage.run import Runner, run_crew
 from pilotage.settings import Settings
 from tests.support.project import events_of
 from tests.support.scripted import Turn, calls, good
@@ -103,7 +103,7 @@ def test_the_max_iter_of_an_agent_stops_the_run(load: Load, scripted: Any) -> No
     result = run_crew(QUESTION, settings=load(agents__researcher__max_iter=3))
     assert result.outcome == "limited", result.reason
     assert result.exit_code == 3
-    assert "researcher.max_iter" in result.reason
+    assert "agents.researcher.max_iter" in result.reason
     assert len(model.turns) == 3
 
 
@@ -173,15 +173,15 @@ def test_without_loop_detection_the_caps_stop_it_and_not_crewais_own_count(load:
     model = scripted(lambda _turn: calls(("search_knowledge", {"query": "retries"})))
     result = run_crew(QUESTION, settings=load(agents__researcher__max_iter=9, loops__enabled="false"))
     assert result.outcome == "limited"
-    assert "(researcher.max_iter)" in result.reason
+    assert "(agents.researcher.max_iter)" in result.reason
     assert len(model.turns) == 9
 
 
 def test_caps_of_an_agent_and_of_a_task_stop_a_run(load: Load, scripted: Any) -> None:
     scripted(good)
     for overrides, key in (
-        ({"agents__verifier__limits": "{model_calls: 1}"}, "verifier.limits.model_calls"),
-        ({"tasks__verify__limits": "{tokens: 120}"}, "verify.limits.tokens"),
+        ({"agents__verifier__limits": "{model_calls: 1}"}, "agents.verifier.limits.model_calls"),
+        ({"tasks__verify__limits": "{tokens: 120}"}, "tasks.verify.limits.tokens"),
     ):
         result = run_crew(QUESTION, settings=load(**overrides))
         assert result.outcome == "limited"
@@ -196,7 +196,7 @@ def test_the_seconds_of_a_tool_are_the_smallest_of_the_caps(
     settings = load(limits__tool_seconds=9, agents__researcher__limits="{tool_seconds: 0.1}")
     run_crew(QUESTION, settings=settings)
     call = next(e for e in events_of(settings) if e.kind == "tool_call")
-    assert "no answer within 0.1 s (researcher.limits.tool_seconds)" in str(call.content["result"])
+    assert "no answer within 0.1 s (agents.researcher.limits.tool_seconds)" in str(call.content["result"])
 
 
 def test_a_nudge_reaches_the_agent_with_each_further_call_until_its_task_ends(load: Load, scripted: Any) -> None:
@@ -219,3 +219,12 @@ def test_a_nudge_reaches_the_agent_with_each_further_call_until_its_task_ends(lo
     assert len(set(results)) == 1  # what a tool returned stays as it is
     requests = [e.content["request"] for e in events_of(settings) if e.kind == "model_call"]
     assert ["You have called search_knowledge" in str(text) for text in requests].count(True) == 2
+
+
+def test_a_strict_budget_that_cannot_bind_is_said_before_the_run(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
+    for name, warned in (("openai/odd", True), ("openai/gpt-4o-mini", False)):
+        runner = Runner(load(model__name=name, limits__strict_budget="true"))
+        runner.close()
+        said = "limits.usd cannot bind openai/odd, which nobody prices; limits.tokens does"
+        assert (said in runner.warnings) == warned

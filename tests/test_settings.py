@@ -12,6 +12,7 @@ import pytest
 from pilotage.errors import EXIT_CONFIG, ConfigError
 from pilotage.settings import AGENTS, CONFIG, TASKS, Settings, find_root, known_keys
 from pilotage.settings import load as load_settings
+from pilotage.spec import CapSpec, EngineSpec
 from pilotage.tools import build
 
 Load = Callable[..., Settings]
@@ -75,7 +76,7 @@ MISTAKES = [
     pytest.param(CONFIG, "tool_calls: native", "tool_calls: json", "'native' or 'text'", CONFIG, id="one-of-two"),
     pytest.param(CONFIG, "seconds: 300", "seconds: -1", "greater than 0, found -1", CONFIG, id="negative"),
     pytest.param(CONFIG, "seconds: 300", "seconds: .nan", '"limits.seconds"', CONFIG, id="not-a-number"),
-    pytest.param(CONFIG, "seconds: 300", "seconds:", "found None", CONFIG, id="empty-value"),
+    pytest.param(CONFIG, "seconds: 300", "seconds:", "found nothing", CONFIG, id="empty-value"),
     pytest.param(CONFIG, "redact: []", "redact: abc", '"record.redact"', CONFIG, id="text-for-a-list"),
     pytest.param(CONFIG, "crew: my_crew.crew:crew", "crew: my_crew.crew", '"crew"', CONFIG, id="crew-without-colon"),
     pytest.param(AGENTS, "max_iter: 6", "max_iter: 0", "greater than or equal to 1, found 0", AGENTS, id="max_iter-0"),
@@ -430,3 +431,76 @@ def test_every_knob_of_the_template_stands_in_its_file_with_its_default(project:
     assert named == set(known_keys())
     for part in ("model", "evidence", "limits", "checks", "web", "databases", "services", "code", "policy", "record"):
         assert getattr(in_file.engine, part) == getattr(default.engine, part)
+
+
+# --- what YAML reads otherwise
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [("usd", "1e-3", 0.001), ("tokens", "1e5", 100_000), ("tokens", "1.5e3", 1500), ("seconds", "1e300", 1e300)],
+)
+def test_a_number_may_be_written_with_an_exponent(load: Load, key: str, value: str, expected: float) -> None:
+    found = getattr(load(**{f"limits__{key}": value}).engine.limits, key)
+    assert found == expected
+    assert isinstance(found, int) == (key == "tokens")
+
+
+def test_a_number_with_an_exponent_in_the_file_is_one_too(project: Path) -> None:
+    edit(project, CONFIG, "  seconds: 300", "  seconds: 1e2")
+    assert load_settings(project).engine.limits.seconds == 100
+
+
+def test_a_count_that_is_not_whole_is_refused(project: Path) -> None:
+    assert "expected a valid integer, found 1.5" in str(refused(project, limits__tokens="15e-1"))
+
+
+def test_sections_whose_lines_are_all_comments_are_empty(project: Path) -> None:
+    (project / CONFIG).write_text("limits:\n  # usd: 2\nmodel:\nloops:\ndatabases:\npolicy:\n  tools:\n", "utf-8")
+    assert load_settings(project).engine == EngineSpec()
+
+
+def test_no_limits_of_an_agent_or_a_task_are_none(load: Load) -> None:
+    settings = load(agents__researcher__limits="", tasks__research__limits="null")
+    assert settings.agents["researcher"].limits == settings.tasks["research"].limits == CapSpec()
+
+
+@pytest.mark.parametrize("key", ["agents.researcher.limits", "tasks.research.limits"])
+def test_a_value_in_the_place_of_a_section_is_refused_without_a_class_of_ours(project: Path, key: str) -> None:
+    error = refused(project, **{key.replace(".", "__"): "5"})
+    assert str(error).endswith('limits": expected a mapping, found 5')
+
+
+def test_one_fallback_may_stand_without_a_list(load: Load) -> None:
+    settings = load(model__fallbacks="openai/gpt-4o")
+    assert [fallback.name for fallback in settings.engine.model.fallbacks] == ["openai/gpt-4o"]
+
+
+@pytest.mark.parametrize("name", ["PILOTAGE_AGENTS_RESEARCHER_MAX_ITER", "PILOTAGE_TASKS_VERIFY_AGENT"])
+def test_keys_of_agents_and_tasks_in_the_environment_are_told_where_they_go(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(os.environ, name, "3")
+    error = refused(project)
+    assert name in str(error)
+    assert "--set agents.NAME.KEY=VALUE" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("agents.researcher", "known: agents.researcher.allow_delegation, "),
+        ("agents.researcher.limits.tokens.x", 'did you mean "agents.researcher.limits.tokens"?'),
+        ("tasks.verify.limits.nonsense.x", "known: tasks.verify.agent, "),
+    ],
+)
+def test_the_hint_names_keys_that_an_entry_has(project: Path, key: str, hint: str) -> None:
+    error = refused(project, **{key.replace(".", "__"): "5"})
+    assert error.hint.startswith(hint)
+
+
+def test_a_value_of_any_length_is_not_echoed_in_full(project: Path) -> None:
+    for digits in (401, 5000):
+        error = refused(project, limits__seconds="1" * digits)
+        assert len(str(error)) < 250
+        assert "characters)" in str(error)

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import gc
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pilotage import __version__, cli_checks, cli_loops, cli_record, errors
 from pilotage.errors import PilotageError
+from pilotage.signals import STOPS, exit_code
 from pilotage.terminal import Json, KnowledgeDir, Set, settings_from
+
+if TYPE_CHECKING:
+    from pilotage.outcome import Result
 
 app = typer.Typer(
     add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -54,16 +59,19 @@ def run(
     from pilotage import report
     from pilotage.run import run_crew
 
+    def tell(result: Result) -> None:
+        if as_json:
+            print(json.dumps(result.as_json(), ensure_ascii=False), flush=True)
+        else:
+            report.print_result(result)
+        STOPS.code = result.exit_code
+
     settings = settings_from(set_)
     _say_model(settings)
     result = run_crew(
-        question, settings=settings, knowledge=knowledge, urls=url,
+        question, settings=settings, knowledge=knowledge, urls=url, then=tell,
         listener=report.progress_lines(), progress=report.progress_bar(),
     )  # fmt: skip
-    if as_json:
-        print(json.dumps(result.as_json(), ensure_ascii=False))
-    else:
-        report.print_result(result)
     raise typer.Exit(result.exit_code)
 
 
@@ -143,7 +151,8 @@ for command in FURTHER:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every PilotageError becomes its message, its hint and its exit code."""
-    code = invoke(arguments)
+    STOPS.install()
+    STOPS.code = code = invoke(arguments)
     gc.freeze()  # else the interpreter's last collection walks all of CrewAI, for about a second
     sys.exit(code)
 
@@ -152,6 +161,7 @@ def invoke(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    STOPS.begin()
     try:
         code = app(arguments, standalone_mode=False)
     except PilotageError as error:
@@ -166,7 +176,8 @@ def invoke(arguments: list[str] | None = None) -> int:
         traceback.print_exc()
         print(_redacted(f"error: this is a bug: {type(error).__name__}: {error}"), file=sys.stderr)
         return errors.EXIT_FAILED
-    if code == errors.EXIT_INTERRUPTED:  # typer makes this of a Ctrl-C, and says nothing
+    if code == errors.EXIT_INTERRUPTED and STOPS.code is None:  # typer makes this of a Ctrl-C, and says nothing
+        STOPS.code = code = exit_code(STOPS.number or signal.SIGINT)
         print("interrupted", file=sys.stderr)
     return code if isinstance(code, int) else errors.EXIT_OK
 

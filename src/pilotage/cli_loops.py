@@ -1,9 +1,14 @@
-"""The command `pilotage loops`: recursive thought in traces and in recorded runs, by the very watch of a run."""
+"""The command `pilotage loops`: recursive thought in traces and in recorded runs, by the very watch of a run.
+
+A recorded run is judged by the thresholds it was made with, and with --set by today's. One whose contents were erased
+cannot be judged again: what was recorded of it while it ran is listed.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +18,11 @@ from pilotage.errors import ConfigError
 from pilotage.terminal import Json, Set, open_journal, print_lines, settings_from, text_of
 
 if TYPE_CHECKING:
-    from pilotage.guard.loops import Verdict
+    from pilotage.record.journal import Event
     from pilotage.settings import Settings
+    from pilotage.spec import LoopSpec
+
+FOUND = ("kind", "first_step", "stopped_at", "evidence")  # what is said of a loop
 
 
 def loops(
@@ -27,7 +35,8 @@ def loops(
 ) -> None:
     """Find where agents go round in circles.
 
-    A line of JSON for each row of a file; for a recorded run its nudges and stops, or one line with --json.
+    A line of JSON for each row of a file; for a recorded run its nudges and its stop, or one line with --json.
+    Exits 0 whether or not there is a loop.
 
     Example: pilotage loops --run last
     """
@@ -35,9 +44,10 @@ def loops(
         raise ConfigError("Expected either a file or --run", hint="pilotage loops --run last")
     settings = settings_from(set_)
     if file is not None:
-        print_lines(_lines_of_rows(_rows(text_of(file), str(file)), settings))
+        shown = "stdin" if str(file) == "-" else str(file)
+        print_lines(_lines_of_rows(_rows(text_of(file), shown), settings))
     elif run is not None:
-        print_lines(_lines_of_run(run, settings, as_json))
+        print_lines(_lines_of_run(run, settings, [item for item in set_ if item.startswith("loops.")], as_json))
 
 
 def _lines_of_rows(rows: list[dict[str, Any]], settings: Settings) -> Iterator[str]:
@@ -45,33 +55,79 @@ def _lines_of_rows(rows: list[dict[str, Any]], settings: Settings) -> Iterator[s
 
     spec = settings.engine.loops.model_copy(update={"enabled": True})  # asked for here, whatever runs do
     for row in rows:
-        yield _line(row["id"], find_loop(row["events"], spec))
+        verdict = find_loop(row["events"], spec)
+        yield _line(row["id"], {key: getattr(verdict, key) for key in FOUND} if verdict else None)
 
 
-def _lines_of_run(name: str, settings: Settings, as_json: bool) -> Iterator[str]:
-    from pilotage.guard.loops import Watch
-    from pilotage.guard.steps import steps_of
+def _lines_of_run(name: str, settings: Settings, overrides: Sequence[str], as_json: bool) -> Iterator[str]:
     from pilotage.record.journal import find_run, read_events
 
+    if not name.strip():
+        raise ConfigError("--run names no run", hint="`pilotage sessions` lists them; `last` is the newest")
     engine = open_journal()
     run = find_run(engine, name)
-    spec = settings.engine.loops.model_copy(update={"enabled": True})
-    watch = Watch(spec, {agent: one.tools for agent, one in settings.agents.items()})
-    steps = (step for event in read_events(engine, run) if (step := steps_of(event)))
-    verdicts = [verdict for step in steps if (verdict := watch.step(step))]
-    if as_json:
-        yield _line(run, next((verdict for verdict in verdicts if verdict.level == "stop"), None))
+    events = list(read_events(engine, run))
+    if any(text is None for event in events for text in event.content.values()):
+        print(f"{run}: contents were erased; listed is what was recorded while it ran", file=sys.stderr)
+        found = _recorded(events)
     else:
-        yield from (
-            f"{verdict.stopped_at:>4}  {verdict.level:<5} {verdict.kind}: {verdict.evidence}" for verdict in verdicts
-        )
-        if not verdicts:
+        found = _judged(events, _thresholds(events, settings.engine.loops, overrides))
+    stop = next((number for number, one in enumerate(found) if one["level"] == "stop"), len(found))
+    if as_json:
+        yield _line(run, found[stop] if stop < len(found) else None)
+    else:
+        yield from ("{stopped_at:>4}  {level:<5} {kind}: {evidence}".format_map(one) for one in found[: stop + 1])
+        if not found:
             yield f"{run}: no loop"
 
 
-def _line(name: Any, verdict: Verdict | None) -> str:
-    found = {key: getattr(verdict, key, None) for key in ("kind", "first_step", "stopped_at", "evidence")}
-    return json.dumps({"id": name, "loop": verdict is not None, **found}, ensure_ascii=False)
+def _thresholds(events: Sequence[Event], today: LoopSpec, overrides: Sequence[str]) -> LoopSpec:
+    """Those that the run was made with; today's when some are given, or when the run's cannot be read."""
+    from pydantic import ValidationError
+
+    from pilotage.spec import LoopSpec
+
+    try:
+        recorded = json.loads(events[0].content["settings"] or "")["engine"]["loops"]
+        own = LoopSpec(**{key: value for key, value in recorded.items() if key in LoopSpec.model_fields})
+    except (IndexError, KeyError, TypeError, AttributeError, ValueError, ValidationError):
+        own = None
+    if own and not overrides:
+        return own
+    if own != today:
+        print("judged by the settings of today, not by those of the run", file=sys.stderr)
+    return today
+
+
+def _judged(events: Sequence[Event], spec: LoopSpec) -> list[dict[str, Any]]:
+    """What the watch has to say about the run, now."""
+    from pilotage.guard.loops import Watch
+    from pilotage.guard.steps import steps_of
+
+    watch = Watch(spec.model_copy(update={"enabled": True}))
+    verdicts = (watch.step(step) for event in events if (step := steps_of(event)))
+    return [{key: getattr(verdict, key) for key in ("level", *FOUND)} for verdict in verdicts if verdict]
+
+
+def _recorded(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """What the watch had to say while the run went on. Its sentence may be among what was erased."""
+    return [
+        {
+            "level": event.facts["level"],
+            "kind": event.facts["rule"],
+            "first_step": event.facts["first_step"],
+            "stopped_at": event.facts.get("last_step", event.seq),
+            "evidence": event.content["evidence"]
+            or f"{event.facts['agent']}, from step {event.facts['first_step']} on",
+        }
+        for event in events
+        if event.kind == "loop"
+    ]
+
+
+def _line(name: Any, found: dict[str, Any] | None) -> str:
+    row = {"id": name, "loop": found is not None} | {key: found[key] if found else None for key in FOUND}
+    return json.dumps(row, ensure_ascii=False)
 
 
 def _rows(text: str, file: str) -> list[dict[str, Any]]:

@@ -40,8 +40,6 @@ from pilotage.yamlfile import read_yaml
 
 LATER = 1  # seconds after our own cap, which says its key, CrewAI's takes what hangs outside of any call
 
-CREWAIS_STOP = agent_utils.MAX_REPEATED_TOOL_CALLS  # crewai 1.15 fails the crew at so many; here `loops` decides
-
 
 class Colleague(Agent):
     """An agent whose delegation tools go through the guard like all others."""
@@ -176,7 +174,7 @@ def build_crew(kit: Kit) -> Crew:
     _check_last(crew, kit)
     _check_caps(crew, kit)
     crew._task_output_handler = NoCopies()  # type: ignore[assignment]
-    agent_utils.MAX_REPEATED_TOOL_CALLS = sys.maxsize if kit.settings.engine.loops.enabled else CREWAIS_STOP
+    agent_utils.MAX_REPEATED_TOOL_CALLS = sys.maxsize  # crewai 1.15 fails the crew at the fifth: `loops` decides here
     return crew
 
 
@@ -205,10 +203,29 @@ def _check_caps(crew: Crew, kit: Kit) -> None:
                 f'{path}: no cap holds for the agent "{" ".join(agent.role.split())}", which the kit did not make',
                 hint=f"make it with kit.agent(name), of an entry in {AGENTS}",
             )
+    _check_side_by_side(crew, kit)
     fields = vars(crew)  # to ask for a deprecated one by its name warns
     for key, used in (("planning_llm", crew.planning), ("function_calling_llm", fields["function_calling_llm"])):
         if used and getattr(fields[key], "_door", None) is None:
             raise ConfigError(f"{path}: no cap holds for {key}", hint=f"give {key}=kit.model(name of an agent)")
+
+
+def _check_side_by_side(crew: Crew, kit: Kit) -> None:
+    """ConfigError for an agent in two tasks that run at the same time: CrewAI 1.15 has one executor for each agent."""
+    busy: dict[int, str] = {}  # by agent, the task that it is at while others start
+    for task in crew.tasks:
+        agent = crew.manager_agent if crew.process == Process.hierarchical else task.agent
+        if not task.async_execution:  # waits for all before it
+            busy = {}
+        elif id(agent) in busy:
+            tasks = f'"{busy[id(agent)]}" and "{task.name}"'
+            raise ConfigError(
+                f'{kit.settings.engine.crew}: the agent "{kit.delegation.name_of(agent)}" stands in two tasks that may'
+                f" run at the same time, {tasks} (async_execution)",
+                hint=f"give one of them another agent of {AGENTS}, or drop its async_execution",
+            )
+        else:
+            busy[id(agent)] = task.name or ""
 
 
 class NoCopies:

@@ -12,12 +12,12 @@ from pydantic import BaseModel
 
 from pilotage.errors import PilotageError
 from pilotage.guard import policy
-from pilotage.guard.worstcase import Rates, WorstCase, worst_case
+from pilotage.guard.worstcase import Rates, worst_case
 from pilotage.model import factory
 from pilotage.model.prices import context_window, dearest
 from pilotage.record.redact import Redactor
 from pilotage.settings import Settings, located
-from pilotage.spec import CapSpec
+from pilotage.spec import CapSpec, FallbackSpec
 from pilotage.tools import build
 from pilotage.tools.delegation import tools_of
 from pilotage.tools.websearch import available
@@ -44,7 +44,7 @@ def examine(settings: Settings) -> dict[str, Any]:
             problems.append({"error": str(error), "hint": error.hint})
     if not settings.knowledge.is_dir():
         problems.append({"error": f"no folder {settings.engine.evidence.knowledge}", "hint": "set evidence.knowledge"})
-    worst = worst_case(settings, _rates(settings))
+    worst = worst_case(settings, rates := _rates(settings))
     report = {
         "ok": not problems,
         "problems": problems,
@@ -61,7 +61,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "task_caps": {n: _set(t.limits) for n, t in settings.tasks.items() if _set(t.limits)},
         "tools": _tools(settings),
         "worst_case": worst.as_json() | {"line": worst.line()},
-        "warnings": [*build.warnings(settings), *_budget_warnings(settings, worst)],
+        "warnings": [*build.warnings(settings), *budget_warnings(settings, rates)],
         "policy": policy.lines(settings.engine.policy),
         "parts": {name: _present(module) for name, module in PARTS.items()} | _further_parts(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
@@ -111,10 +111,14 @@ def _rates_of(model: str, answer: int) -> Rates:
     return Rates(window + answer, dearest(model, window, answer), per_token)
 
 
-def _budget_warnings(settings: Settings, worst: WorstCase) -> list[str]:
-    if not (settings.engine.limits.strict_budget and worst.unpriced):
+def budget_warnings(settings: Settings, rates: dict[str, Rates] | None = None) -> list[str]:
+    """What a strict budget cannot promise, because nobody lists the price of a model."""
+    if not settings.engine.limits.strict_budget:
         return []
-    return [f"limits.usd cannot bind {', '.join(worst.unpriced)}, which nobody prices; limits.tokens does"]
+    unpriced = worst_case(settings, rates or _rates(settings)).unpriced
+    if not unpriced:
+        return []
+    return [f"limits.usd cannot bind {', '.join(unpriced)}, which nobody prices; limits.tokens does"]
 
 
 def _further_parts() -> dict[str, bool]:
@@ -151,6 +155,8 @@ def _value(settings: Settings, key: str) -> Any:
             name: spec.model_dump(exclude_unset=True) if isinstance(spec, BaseModel) else spec
             for name, spec in value.items()
         }
+    if isinstance(value, list):
+        return [item.name if isinstance(item, FallbackSpec) else item for item in value]
     return value
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from decimal import Decimal
 
 EXIT_OK = 0
 EXIT_REJECTED = 1
@@ -56,9 +57,8 @@ class LimitExceeded(PilotageError):
     exit_code = EXIT_LIMITED
 
     def __init__(self, kind: str, value: float, limit: float, *, key: str, hint: str = "") -> None:
-        super().__init__(
-            f"Run stopped: {_figure(value)} {kind} against the limit of {_figure(limit)} ({key})", hint=hint
-        )
+        said = f"{counted(value, kind)} against the limit of {figure(limit)} ({key})"
+        super().__init__(f"Run stopped: {said}", hint=hint)
         self.kind, self.value, self.limit, self.key = kind, value, limit, key
 
 
@@ -81,9 +81,25 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f'did you mean "{found[0]}"?' if found else "known: " + ", ".join(names)
 
 
-def _figure(value: float) -> str:
-    """Two decimals, or four figures of a small amount: 27 · 2.01 · 0.00042"""
-    return f"{value:,.2f}".rstrip("0").rstrip(".") if value >= 1 or value == 0 else f"{value:.4g}"
+def figure(value: float) -> str:
+    """Two decimals, or four figures of a small amount: 27 · 2.01 · 0.0000752 · 1e+400"""
+    if 0 < value < 1e-9 or value >= 1e15:
+        return f"{Decimal(value):.4g}"
+    if 0 < value < 1:
+        return f"{Decimal(f'{value:.4g}'):f}"
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def counted(value: float, what: str) -> str:
+    """1 model call · 2.01 seconds · 3 iterations of researcher"""
+    noun, of, owner = what.partition(" of ")
+    shown = figure(value)
+    return f"{shown} {noun.removesuffix('s') if shown == '1' else noun}{of}{owner}"
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """The text, or its beginning and its length."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
 def _rebuild(kind: type[PilotageError], args: tuple[object, ...], state: dict[str, object]) -> PilotageError:

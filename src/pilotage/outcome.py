@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from pilotage.report import write_files
 
 if TYPE_CHECKING:
     from pilotage.crew import Kit
+    from pilotage.record.redact import Redactor
 
 LONGEST_REASON = 600  # characters
 UNANSWERED = "The documents do not answer this question."
@@ -30,7 +32,10 @@ EXIT_CODES = {
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a run; `as_json` is result.json. `usd` is None when a price is unknown."""
+    """What came of a run; `as_json` is result.json. `usd` is None when a price is unknown, or what a lost call used.
+
+    An answer with the outcome `failed` has passed its checks, but the journal or the files of the run are not complete.
+    """
 
     run: str
     question: str
@@ -100,38 +105,88 @@ def with_troubles(ended: Ended, troubles: list[str]) -> Ended:
 
 
 def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
-    """Record the decisions and the end of the run, and write its files. What it returns holds no secret either."""
-    journal, meter, evidence, clean = kit.journal, kit.meter, kit.evidence, kit.journal.redactor
-    answer = evidence.answer if ended.outcome == "accepted" else None
+    """Record the decisions and the end of the run, and write its files. What it returns holds no secret either.
+
+    Whatever cannot be recorded or written, there is a result: `failed`, with what was found and what is missing.
+    """
+    journal, decisions = kit.journal, list[dict[str, Any]]()
+    answer = kit.evidence.answer if ended.outcome == "accepted" else None
+    folder, ended = _made(folder, ended)
+    with contextlib.suppress(StoreError):
+        decisions = decide_sentences(kit, answer) if answer else []
+    ended = _on_record(ended, journal.failure)
+    result = _result(kit, ended, answer)
+    try:
+        journal.append(
+            "run_ended", {"reason": ended.reason, "answer": result.answer or "", "citations": result.citations},
+            outcome=ended.outcome, seconds=result.seconds, tokens=result.tokens, usd=result.usd,
+            model_calls=kit.meter.model_calls, tool_calls=kit.meter.tool_calls,
+        )  # fmt: skip
+    except StoreError:
+        ended = _on_record(ended, journal.failure)
+    result = replace(_with_end(result, ended, journal.redactor), seal=journal.seal, folder=folder)
+    try:
+        if folder:
+            write_files(result, decisions, folder)
+    except OSError as error:
+        result = replace(_with_end(result, _unwritten(ended, folder, error), journal.redactor), folder=None)
+    return result
+
+
+def _result(kit: Kit, ended: Ended, answer: Explanation | None) -> Result:
+    meter, evidence, clean = kit.meter, kit.evidence, kit.journal.redactor
     citations = [
         {"n": c.n, "source": c.source, "quote": c.quote, "where": kit.desk.where.get(c.source, "")}
         for c in (answer.citations if answer else [])
     ]
-    decisions = decide_sentences(kit, answer) if answer else []
     text = clean.text(answer.answer) if answer else UNANSWERED if ended.outcome == "unanswered" else None
-    usd = None if meter.unpriced else round(meter.usd, 9)
-    seconds = round(meter.seconds, 3)
-    event = journal.append(
-        "run_ended", {"reason": ended.reason, "answer": text or "", "citations": citations},
-        outcome=ended.outcome, seconds=seconds, tokens=meter.tokens, usd=usd,
-        model_calls=meter.model_calls, tool_calls=meter.tool_calls,
-    )  # fmt: skip
     result = Result(
-        run=journal.run, question=clean.text(kit.question), outcome=ended.outcome, reason=clean.text(ended.reason),
-        hint=ended.hint, answer=text, citations=clean.tree(citations),
+        run=kit.journal.run, question=clean.text(kit.question), outcome="", reason="", hint="", answer=text,
+        citations=clean.tree(citations),
         unsupported=clean.tree([{"sentence": f.text, "reason": f.reason} for f in evidence.faults]),
-        seconds=seconds, tokens=meter.tokens, usd=usd, seal=event.hash,
-        exit_code=EXIT_CODES[ended.outcome] if ended.exit_code is None else ended.exit_code, folder=folder,
+        seconds=round(meter.seconds, 3), tokens=meter.tokens, usd=None if meter.unpriced else round(meter.usd, 9),
+        seal="", exit_code=errors.EXIT_FAILED,
         findings=clean.tree([f.model_dump() for f in evidence.findings]),
         verdicts=clean.tree([v.model_dump() for v in evidence.verdicts or []]),
         results=clean.tree(further_results(evidence)),
     )  # fmt: skip
-    if folder:
-        try:
-            write_files(result, decisions, folder)
-        except OSError as error:
-            raise StoreError(f"{folder} cannot be written: {error.strerror}", hint="make runs/ writable") from None
-    return result
+    return _with_end(result, ended, clean)
+
+
+def _with_end(result: Result, ended: Ended, clean: Redactor) -> Result:
+    code = EXIT_CODES[ended.outcome] if ended.exit_code is None else ended.exit_code
+    return replace(result, outcome=ended.outcome, reason=clean.text(ended.reason), hint=ended.hint, exit_code=code)
+
+
+def _on_record(ended: Ended, failure: StoreError | None) -> Ended:
+    """The same end, or a failed one when an event of the run is missing in the journal."""
+    said = f"the journal could not be completed: it {str(failure).removeprefix('The journal ')}"
+    if failure is None or str(failure) in ended.reason or said in ended.reason:
+        return ended
+    return _spoilt(ended, said, failure.hint)
+
+
+def _made(folder: Path | None, ended: Ended) -> tuple[Path | None, Ended]:
+    """The folder for the files of the run, made before its end is recorded, so that the journal knows when it fails."""
+    try:
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return None, _unwritten(ended, folder, error)
+    return folder, ended
+
+
+def _unwritten(ended: Ended, folder: Path | None, error: OSError) -> Ended:
+    shown = f"{folder.parent.name}/{folder.name}" if folder else ""
+    return _spoilt(ended, f"{shown} cannot be written: {error.strerror}", "make runs/ writable, with room on its disk")
+
+
+def _spoilt(ended: Ended, problem: str, hint: str) -> Ended:
+    """The end with what is missing of it. What the user has interrupted stays so, with its exit code."""
+    reason = f"{ended.reason}; {problem}"
+    if ended.outcome == "interrupted":
+        return replace(ended, reason=reason)
+    return Ended("failed", reason, hint)
 
 
 def further_results(evidence: Evidence) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pilotage.errors import figure
+
 if TYPE_CHECKING:
     from pilotage.outcome import Result
     from pilotage.record.journal import Event, Listener
 
 
 def write_files(result: Result, decisions: list[dict[str, Any]], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "result.json").write_text(json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n", "utf-8")
     (folder / "answer.md").write_text(markdown(result, decisions), "utf-8")
 
@@ -70,9 +71,11 @@ def summary(result: Result) -> str:
 
 
 def money(usd: float | None) -> str:
-    """$0.00 · $0.0042 · unpriced"""
+    """$0.00 · $0.0042 · $0.0000752 · unpriced, when nobody knows it"""
     if usd is None:
         return "unpriced"
+    if 0 < usd < 0.0001:
+        return f"${figure(usd)}"
     return f"${usd:.2f}" if usd == 0 or usd >= 0.01 else f"${usd:.4f}"
 
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotage import errors
 from pilotage.checks.gate import Evidence
-from pilotage.errors import ConfigError, PilotageError
+from pilotage.doctor import budget_warnings
+from pilotage.errors import ConfigError, PilotageError, StoreError
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.guard.limits import UNWINDS, Ended, Meter
 from pilotage.guard.policy import PAGES, USER, Policy, Reason, hosts_in
@@ -31,6 +30,7 @@ from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
 from pilotage.report import harmless
 from pilotage.settings import CONFIG, TASKS, Settings, load, located
+from pilotage.signals import signals_end
 from pilotage.tools import build
 from pilotage.tools.database import Databases
 from pilotage.tools.delegation import tools_of
@@ -81,28 +81,30 @@ class Runner:
         self.warnings = self._warnings()
 
     def answer(
-        self, question: str, *, urls: Sequence[str] = (), listener: Listener | None = None, write: bool = True
-    ) -> Result:
-        """One run; `urls` are pages to read before the crew starts.
+        self, question: str, *, urls: Sequence[str] = (), listener: Listener | None = None, write: bool = True,
+        then: Callable[[Result], None] | None = None,
+    ) -> Result:  # fmt: skip
+        """One run; `urls` are pages to read before the crew starts, `then` tells the result while signals are held.
 
         Raises ConfigError before anything is started; afterwards every end is an outcome.
         """
         question = check_question(question, self.settings.engine.limits.question_chars)
         import_crewai(self.settings.runs)
+        factory.warm(self.settings)
         journal = Journal(self.engine, self.redactor)
         if listener:
             journal.listen(harmless(listener))
         kit, crew = self._build(question, journal, urls)
         content = {"question": question, "settings": self._shown_settings(), "warnings": self.warnings}
-        journal.append("run_started", content, model=factory.model_name(self.settings), crew=self.settings.engine.crew)
-        try:
-            with signals_end(kit.meter):
-                error = kick_off(crew, kit) if read_named(kit, urls) else None
+        facts = {"model": factory.model_name(self.settings), "crew": self.settings.engine.crew}
+        with contextlib.closing(kit.desk), signals_end(kit.meter):
+            journal.append("run_started", content, **facts)
+            error = kick_off(crew, kit) if read_named(kit, urls) else None
             kit.meter.settle()
-            ended = conclude(kit, error)
-        finally:
-            kit.desk.close()
-        return finish(kit, ended, self.settings.runs / journal.run if write else None)
+            result = finish(kit, conclude(kit, error), self.settings.runs / journal.run if write else None)
+            if then:
+                then(result)
+        return result
 
     def close(self) -> None:
         self.knowledge.close()
@@ -115,7 +117,8 @@ class Runner:
         idle = [f'agent "{name}" has no task in {TASKS}' for name in self.settings.agents if name not in with_task]
         pending = self.knowledge.embed_behind()
         late = f"{pending:,} sentences have no vector yet: full text for those (`pilotage index` makes them now)"
-        return [*self.knowledge.warnings, *idle, *build.warnings(self.settings), *([late] if pending else [])]
+        said = [*self.knowledge.warnings, *idle, *build.warnings(self.settings), *budget_warnings(self.settings)]
+        return [*said, *([late] if pending else [])]
 
     def _build(self, question: str, journal: Journal, urls: Sequence[str]) -> tuple[Kit, Crew]:
         from pilotage.crew import Kit, build_crew
@@ -147,10 +150,12 @@ class Runner:
 def run_crew(
     question: str | None = None, *, settings: Settings | None = None, knowledge: Path | None = None,
     urls: Sequence[str] = (), listener: Listener | None = None, progress: Progress | None = None,
+    then: Callable[[Result], None] | None = None,
 ) -> Result:  # fmt: skip
     """Answer one question with the crew; `question` defaults to the one in config/pilotage.yaml.
 
-    `urls` are pages to read first; they may be cited like the documents in `knowledge`.
+    `urls` are pages to read first; they may be cited like the documents in `knowledge`. `then` gets the result before
+    a signal can end the process again.
 
     Raises ConfigError (bad settings, question or documents) and StoreError (no place for the journal).
     """
@@ -161,7 +166,7 @@ def run_crew(
     )
     runner = Runner(settings, knowledge=knowledge, progress=progress)
     try:
-        return runner.answer(asked, urls=urls, listener=listener)
+        return runner.answer(asked, urls=urls, listener=listener, then=then)
     finally:
         runner.close()
 
@@ -227,7 +232,8 @@ def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
         if kit.meter.ended is None:
             continue
         if not finished.wait(UNWINDS):
-            kit.journal.append("abandoned", what="the crew", seconds=UNWINDS)
+            with contextlib.suppress(StoreError):  # `outcome` says so
+                kit.journal.append("abandoned", what="the crew", seconds=UNWINDS)
         break
     return raised[0] if raised else None
 
@@ -251,20 +257,26 @@ async def _kick_off(crew: Crew, kit: Kit) -> None:
         if kit.meter.ended is not None:  # the second stop: the door is the first
             raise HookAborted(kit.meter.ended.reason, source="pilotage")
 
+    def record(kind: str, content: dict[str, Any], **facts: Any) -> None:
+        try:
+            kit.journal.append(kind, content, **facts)
+        except StoreError as error:  # of other errors in a hook CrewAI prints a line, and goes on
+            raise HookAborted(str(error), source="pilotage") from None
+
     def before_step(context: Any) -> None:
         goes_on()
         if context.kind == "task" and context.step_name in kit.settings.tasks:
             agent, task = kit.delegation.name_of(context.agent), context.step_name
             spec = kit.settings.agents[agent]
             kit.meter.begin_turn(agent, task, spec.max_iter, spec.max_execution_time)
-            kit.journal.append("task_started", {"context": context.payload or ""}, task=task, agent=agent)
+            record("task_started", {"context": context.payload or ""}, task=task, agent=agent)
 
     def after_step(context: Any) -> None:
         if context.kind == "task" and context.step_name in kit.settings.tasks:
             agent, task = kit.delegation.name_of(context.agent), context.step_name
             context.payload.pydantic = kit.evidence.results.get(task)
             kit.meter.end_turn(agent, task)
-            kit.journal.append("task_ended", {"output": context.payload.raw}, task=task, agent=agent)
+            record("task_ended", {"output": context.payload.raw}, task=task, agent=agent)
 
     silent = MismatchBehavior.SILENT  # crewai 1.15 reports its own unpaired events on stdout when a crew is stopped
     _event_context_config.set(EventContextConfig(mismatch_behavior=silent, empty_pop_behavior=silent))
@@ -273,22 +285,3 @@ async def _kick_off(crew: Crew, kit: Kit) -> None:
         register_scoped(InterceptionPoint.POST_STEP, after_step)
         register_scoped(InterceptionPoint.PRE_MODEL_CALL, goes_on)
         await crew.akickoff(inputs={"question": kit.question})
-
-
-@contextlib.contextmanager
-def signals_end(meter: Meter) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run as `interrupted`, with its journal complete. Only in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _frame: Any) -> None:
-        code = errors.EXIT_INTERRUPTED if number == signal.SIGINT else errors.EXIT_TERMINATED
-        meter.end(Ended("interrupted", f"stopped by {signal.Signals(number).name}", exit_code=code))
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
 from pilotage.errors import ConfigError, nearest
-from pilotage.spec import AgentSpec, EngineSpec, TaskSpec
+from pilotage.spec import AgentSpec, CapSpec, EngineSpec, TaskSpec
 from pilotage.yamlfile import Marks, describe, read_yaml
 
 CONFIG = "config/pilotage.yaml"
@@ -137,6 +137,9 @@ def _from_environment(in_file: Mapping[str, str | None]) -> list[tuple[str, Any,
             raw = os.environ[name]
             origin = f".env ({name})" if in_file.get(name) == raw else f"environment ({name})"
             found.append((names[name], _scalar(names[name], raw), origin))
+        elif name.startswith((f"{PREFIX}AGENTS_", f"{PREFIX}TASKS_")):
+            problem = f"{name} in the environment: keys of agents and tasks are not set there"
+            raise ConfigError(problem, hint=f"set it in {AGENTS} or {TASKS}, or with --set agents.NAME.KEY=VALUE")
         elif name.startswith(PREFIX) and name not in names:
             raise ConfigError(f"Unknown setting {name} in the environment", hint=nearest(name, names))
     return found
@@ -166,13 +169,22 @@ def _put(files: Mapping[str, tuple[dict[str, Any], Marks]], key: str, value: Any
         raise ConfigError(f'Unknown setting "{key}" ({origin})', hint=nearest(key, known_keys()))
     depth = 3 if path[1:2] == ["limits"] else 2
     if file != CONFIG and (not 2 <= len(path) <= depth or path[0] not in tree):
-        raise ConfigError(f'Unknown setting "{key}" ({origin})', hint=nearest(path[0] if path else "", tree))
+        raise ConfigError(f'Unknown setting "{key}" ({origin})', hint=_nearest_of_entry(head, path, tree))
     for part in path[:-1]:
         if not isinstance(tree.get(part), dict):
             tree[part] = {}
         tree = tree[part]
     tree[path[-1]] = value
     marks.forget(tuple(path), origin)
+
+
+def _nearest_of_entry(head: str, path: Sequence[str], tree: Mapping[str, Any]) -> str:
+    """What `agents.X…` may have meant: another entry, or one of the keys that an entry has."""
+    if not path or path[0] not in tree:
+        return nearest(path[0] if path else "", tree)
+    spec = AgentSpec if head == "agents" else TaskSpec
+    keys = [key for key in spec.model_fields if key != "limits"] + [f"limits.{cap}" for cap in CapSpec.model_fields]
+    return nearest(".".join(path), [f"{head}.{path[0]}.{key}" for key in keys])
 
 
 def _check(spec: type[Spec], tree: dict[str, Any], marks: Marks, file: str) -> Spec:

@@ -6,9 +6,19 @@ Reading, overriding and checking names against each other is the work of setting
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -22,10 +32,36 @@ def _module_attribute(name: str) -> str:
 ModuleAttribute = Annotated[str, AfterValidator(_module_attribute)]
 
 
+SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+WHOLE = 1e15  # beyond it a float no longer tells one count from the next
+
+
+def _number(value: Any, kind: Any) -> Any:
+    """1e-3 as the number that it is, for a key that takes one."""
+    if not (isinstance(value, str) and {int, float} & {kind, *get_args(kind)} and SCIENTIFIC.fullmatch(value)):
+        return value
+    number = float(value)
+    return int(number) if number.is_integer() and abs(number) < WHOLE else number
+
+
+def _is_section(kind: Any) -> bool:
+    return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel))
+
+
 class Strict(BaseModel):
     """No unknown key, no silent conversion, no change after reading."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_meant(cls, values: Any) -> Any:
+        """What YAML 1.1 reads otherwise: 1e5 is a number; a section whose lines are all comments is an empty one."""
+        if not isinstance(values, dict):
+            return values
+        kinds = {name: field.annotation for name, field in cls.model_fields.items()}
+        given = {name: _number(value, kinds.get(name)) for name, value in values.items()}
+        return {name: v for name, v in given.items() if not (v is None and _is_section(kinds.get(name)))}
 
 
 class FallbackSpec(Strict):
@@ -47,7 +83,7 @@ class ModelSpec(Strict):
     max_tokens: int = Field(default=2048, ge=16)
     tool_calls: Literal["native", "text"] = "native"
     stream: bool = False
-    fallbacks: list[Fallback] = []
+    fallbacks: Annotated[list[Fallback], BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []
 
 
 class EvidenceSpec(Strict):
@@ -97,12 +133,20 @@ class LoopSpec(Strict):
     enabled: bool = True
     window: int = Field(default=40, ge=5, le=1000)
     nudge: int = Field(default=3, ge=2)
-    stop: int = Field(default=5, ge=3)
+    stop: int = Field(default=5, ge=3, validate_default=True)
     likeness: float = Field(default=0.8, gt=0.3, le=1)
     cycles: int = Field(default=4, ge=2)
     monologue: int = Field(default=5, ge=3)
     stagnation: int = Field(default=12, ge=4)
-    polling: list[Text] = []
+    exempt: list[Text] = []
+
+    @field_validator("stop")
+    @classmethod
+    def _after_the_nudge(cls, stop: int, info: ValidationInfo) -> int:
+        nudge = info.data.get("nudge", 0)
+        if nudge >= stop:
+            raise ValueError(f"expected more than loops.nudge, which is {nudge}")
+        return stop
 
 
 class CheckSpec(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pilotage.errors import ConfigError, nearest
+from pilotage.errors import ConfigError, nearest, shortened
 
 KeyPath = tuple[str, ...]
 
@@ -105,7 +106,7 @@ def describe(
         return ConfigError(f'{where}: unknown key "{key}"', hint=nearest(path[-1], known))
     if fault["type"] == "missing":
         return ConfigError(f'{where}: "{key}" is missing', hint=f"add {path[-1]} to {file}")
-    found = f", found {fault['input']!r}" if not isinstance(fault["input"], dict) else ", found a mapping"
+    found = f", found {_shown(fault['input'])}"
     hint = f"change {key} in {file}" if where.startswith(file) else f"change {where}"
     return ConfigError(f'{where}: "{key}": {_plain(fault["msg"])}{found}', hint=hint)
 
@@ -124,4 +125,11 @@ def _fields(spec: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
 
 
 def _plain(message: str) -> str:
+    message = re.sub(r"a valid dictionary or (an )?instance of \w+", "a mapping", message)
     return message.replace("Input should be", "expected").replace("Value error, ", "")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    return "nothing" if value is None else shortened(repr(value))

@@ -40,13 +40,13 @@ def test_the_caps_of_the_run(scenario: Scenario, key: str, cap: float, requests:
 @pytest.mark.parametrize(("key", "cap", "requests"), KEYS[::3])
 def test_the_caps_of_an_agent(scenario: Scenario, key: str, cap: float, requests: int) -> None:
     ended = scenario(wander(), "limited", requests=requests, by=3, agents__researcher__limits={key: cap})
-    _is_told(ended, f"researcher.limits.{key}", "config/agents.yaml")
+    _is_told(ended, f"agents.researcher.limits.{key}", "config/agents.yaml")
 
 
 @pytest.mark.parametrize(("key", "cap", "requests"), KEYS[2:4])
 def test_the_caps_of_a_task(scenario: Scenario, key: str, cap: float, requests: int) -> None:
     ended = scenario(wander(), "limited", requests=requests, by=3, tasks__research__limits={key: cap})
-    _is_told(ended, f"research.limits.{key}", "config/tasks.yaml")
+    _is_told(ended, f"tasks.research.limits.{key}", "config/tasks.yaml")
 
 
 def _is_told(ended: Any, key: str, file: str) -> None:
@@ -68,14 +68,14 @@ def test_the_smallest_cap_is_the_one_that_is_named(scenario: Scenario) -> None:
         limits__model_calls=4,
         tasks__research__limits={"model_calls": 3}, agents__researcher__limits={"model_calls": 2},
     )  # fmt: skip
-    assert "researcher.limits.model_calls" in ended.reason
+    assert "agents.researcher.limits.model_calls" in ended.reason
 
 
 def test_max_iter_counts_the_rounds_of_feedback_too(scenario: Scenario) -> None:
     ended = scenario(
         PROSE, "limited", requests=3, by=3, agents__researcher__max_iter=3, checks__feedback_rounds=5,
     )  # fmt: skip
-    assert "researcher.max_iter" in ended.reason
+    assert "agents.researcher.max_iter" in ended.reason
 
 
 def test_retries_count_as_model_calls_and_not_as_iterations(scenario: Scenario) -> None:

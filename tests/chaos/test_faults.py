@@ -151,7 +151,7 @@ def test_a_wait_longer_than_the_time_left_is_not_waited(scenario: Scenario) -> N
 def test_a_wait_longer_than_the_time_of_the_agent_is_not_waited(scenario: Scenario) -> None:
     play = status(503, retry_after=5)
     ended = scenario(play, "failed", requests=1, by=LATE, agents__researcher__max_execution_time=2)
-    assert "researcher.max_execution_time" in ended.reason
+    assert "agents.researcher.max_execution_time" in ended.reason
 
 
 def test_the_run_may_end_in_the_middle_of_a_wait(scenario: Scenario) -> None:

@@ -81,7 +81,11 @@ def test_the_same_call_is_told_at_the_third_and_stopped_at_the_fifth_time(scenar
 def test_a_circle_in_words_of_react_is_stopped_too(scenario: Scenario) -> None:
     text = f'Thought: I need to search.\nAction: {SEARCH}\nAction Input: {{"query": "nested retries"}}'
     ended = scenario(say(text), "limited", requests=range(4, 8), by=4, model__tool_calls="text", **PATIENT)
-    _is_told_and_stopped(ended)
+    nudge = _is_told_and_stopped(ended)
+    assert f"for {SEARCH}" in str(nudge.content["nudge"]) or f"called {SEARCH}" in str(nudge.content["nudge"])
+    last = str(ended.requests[-1].messages)
+    told = {str(event.content["nudge"]) for event in ended.of("loop", level="nudge")}
+    assert all(last.count(said) <= 1 for said in told)
 
 
 def test_the_same_words_over_and_over_are_stopped(scenario: Scenario) -> None:
@@ -100,6 +104,11 @@ def test_the_same_thought_in_other_words_is_told_and_stopped(scenario: Scenario)
 def test_other_words_that_no_check_accepts_end_with_the_rounds_of_feedback(scenario: Scenario) -> None:
     play = endless_words(lambda n: THOUGHTS[n % len(THOUGHTS)])
     scenario(play, "rejected", requests=3, by=4, **PATIENT | {"checks__feedback_rounds": 2})
+
+
+def test_an_answer_of_nothing_but_dots_does_not_hold_the_run_up(scenario: Scenario) -> None:
+    play = endless_words(constant("." * 130_000 + "b"))
+    scenario(play, "limited", requests=range(4, 7), by=4, **PATIENT)
 
 
 def test_a_circle_inside_one_answer_is_stopped(scenario: Scenario) -> None:

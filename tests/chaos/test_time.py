@@ -48,9 +48,9 @@ def test_a_stuck_model_is_left_at_the_cap_of_its_call(scenario: Scenario, play: 
 
 
 CAPS = [
-    pytest.param({"agents__researcher__max_execution_time": 1}, "researcher.max_execution_time", id="turn"),
-    pytest.param({"agents__researcher__limits": {"seconds": 1}}, "researcher.limits.seconds", id="agent"),
-    pytest.param({"tasks__research__limits": {"seconds": 1}}, "research.limits.seconds", id="task"),
+    pytest.param({"agents__researcher__max_execution_time": 1}, "agents.researcher.max_execution_time", id="turn"),
+    pytest.param({"agents__researcher__limits": {"seconds": 1}}, "agents.researcher.limits.seconds", id="agent"),
+    pytest.param({"tasks__research__limits": {"seconds": 1}}, "tasks.research.limits.seconds", id="task"),
 ]  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_a_hung_model_ends_with_the_time_of_its_agent_or_task(
 def test_an_agent_may_have_shorter_calls(scenario: Scenario) -> None:
     caps = {"call_seconds": 0.5}
     ended = scenario(hang, "failed", requests=1, by=0.5 + LATE, limits__retries=0, agents__researcher__limits=caps)
-    assert "researcher.limits.call_seconds" in ended.reason
+    assert "agents.researcher.limits.call_seconds" in ended.reason
 
 
 def test_a_call_that_hung_once_is_made_again(scenario: Scenario) -> None:

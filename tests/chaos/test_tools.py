@@ -111,13 +111,13 @@ def test_a_stuck_tool_ends_with_the_run(scenario: Scenario, tools: Path, name: s
 def test_a_stuck_tool_ends_with_its_task(scenario: Scenario, tools: Path) -> None:
     caps = {"seconds": 0.7}
     ended = scenario(once("sleep", seconds=3), "limited", requests=1, by=0.7 + LATE, tasks__research__limits=caps)
-    assert "research.limits.seconds" in ended.reason
+    assert "tasks.research.limits.seconds" in ended.reason
 
 
 def test_a_task_may_have_shorter_tool_calls(scenario: Scenario, tools: Path) -> None:
     caps = {"tool_seconds": 0.5}
     ended = scenario(once("sleep", seconds=1.5), "accepted", requests=6, by=4, tasks__research__limits=caps)
-    assert "research.limits.tool_seconds" in str(ended.of("tool_call", tool="sleep")[0].content["result"])
+    assert "tasks.research.limits.tool_seconds" in str(ended.of("tool_call", tool="sleep")[0].content["result"])
 
 
 def test_a_tool_that_holds_the_interpreter_is_killed_in_its_process(scenario: Scenario, tools: Path) -> None:

@@ -57,7 +57,7 @@ def spend(meter: Meter, kind: str, agent: str = "ann") -> None:
 @pytest.mark.parametrize("kind", ["iterations", "model_calls", "tool_calls", "tokens", "usd"])
 @pytest.mark.parametrize(
     ("level", "key", "file"),
-    [("run", "limits", CONFIG), ("agent", "ann.limits", AGENTS), ("task", "sum.limits", TASKS)],
+    [("run", "limits", CONFIG), ("agent", "agents.ann.limits", AGENTS), ("task", "tasks.sum.limits", TASKS)],
 )
 def test_each_cap_holds_on_each_level(make: Make, kind: str, level: str, key: str, file: str) -> None:
     most = 0.5 if kind == "usd" else 2
@@ -72,7 +72,9 @@ def test_each_cap_holds_on_each_level(make: Make, kind: str, level: str, key: st
     assert str(error).startswith(f"Run stopped: {most} {kind.replace('_', ' ')}{owner} against the limit of {most} ")
 
 
-@pytest.mark.parametrize(("level", "key"), [("agent", "ann.limits.seconds"), ("task", "sum.limits.seconds")])
+@pytest.mark.parametrize(
+    ("level", "key"), [("agent", "agents.ann.limits.seconds"), ("task", "tasks.sum.limits.seconds")]
+)
 def test_seconds_of_an_agent_and_of_a_task_hold_too(make: Make, level: str, key: str) -> None:
     meter = make(**{level: CapSpec(seconds=0.02)})
     time.sleep(0.03)
@@ -91,7 +93,7 @@ def test_the_caps_of_an_agent_are_for_all_its_tasks_together(make: Make) -> None
     for task in ("sum", "other"):
         meter.begin_turn("ann", task, max_iter=9, seconds=60)
         meter.before_model_call("ann")
-    assert refusal(lambda: meter.before_model_call("ann")).key == "ann.limits.model_calls"
+    assert refusal(lambda: meter.before_model_call("ann")).key == "agents.ann.limits.model_calls"
 
 
 def test_the_caps_of_a_task_are_for_whoever_works_on_it(make: Make) -> None:
@@ -99,7 +101,7 @@ def test_the_caps_of_a_task_are_for_whoever_works_on_it(make: Make) -> None:
     meter.begin_turn("bob", "sum", max_iter=9, seconds=60)
     meter.before_tool_call("ann")
     meter.before_tool_call("bob")
-    assert refusal(lambda: meter.before_tool_call("bob")).key == "sum.limits.tool_calls"
+    assert refusal(lambda: meter.before_tool_call("bob")).key == "tasks.sum.limits.tool_calls"
 
 
 def test_a_task_that_the_agent_is_not_at_does_not_bind_it(make: Make) -> None:
@@ -109,7 +111,7 @@ def test_a_task_that_the_agent_is_not_at_does_not_bind_it(make: Make) -> None:
     meter.before_model_call("ann")
     meter.end_turn("ann", "other")
     assert meter.task_of("ann") == "sum"
-    assert refusal(lambda: meter.before_model_call("ann")).key == "sum.limits.model_calls"
+    assert refusal(lambda: meter.before_model_call("ann")).key == "tasks.sum.limits.model_calls"
 
 
 def test_a_retry_is_no_iteration_on_any_level(make: Make) -> None:
@@ -126,7 +128,12 @@ def test_a_retry_is_no_iteration_on_any_level(make: Make) -> None:
 @pytest.mark.parametrize("kind", ["call_seconds", "tool_seconds"])
 @pytest.mark.parametrize(
     ("agent", "task", "seconds", "key"),
-    [(None, None, 9, "limits"), (4, None, 4, "ann.limits"), (4, 3, 3, "sum.limits"), (12, 11, 9, "limits")],
+    [
+        (None, None, 9, "limits"),
+        (4, None, 4, "agents.ann.limits"),
+        (4, 3, 3, "tasks.sum.limits"),
+        (12, 11, 9, "limits"),
+    ],
 )
 def test_the_smallest_time_out_of_a_call_wins_and_is_named(
     make: Make, kind: str, agent: float | None, task: float | None, seconds: float, key: str
@@ -140,7 +147,7 @@ def test_the_smallest_time_out_of_a_call_wins_and_is_named(
 def test_the_time_left_is_that_of_the_first_deadline(make: Make) -> None:
     meter = make(seconds=50, agent=CapSpec(seconds=40), task=CapSpec(seconds=70))
     left, key = meter.time_left("ann")
-    assert (round(left), key) == (40, "ann.limits.seconds")
+    assert (round(left), key) == (40, "agents.ann.limits.seconds")
     assert meter.time_left("bob")[1] == "limits.seconds"
 
 
@@ -167,7 +174,7 @@ def test_a_clock_counts_what_is_open_twice_once() -> None:
 
 @pytest.mark.parametrize("level", ["run", "agent", "task"])
 def test_a_strict_budget_refuses_a_call_whose_worst_case_does_not_fit(make: Make, level: str) -> None:
-    key = {"run": "limits", "agent": "ann.limits", "task": "sum.limits"}[level]
+    key = {"run": "limits", "agent": "agents.ann.limits", "task": "tasks.sum.limits"}[level]
     caps = {"tokens": 2000}
     more = caps if level == "run" else {level: CapSpec.model_validate(caps)}
     meter = make(strict_budget=True, **more)
@@ -225,6 +232,7 @@ def test_a_call_that_was_left_behind_costs_its_worst_case_in_a_strict_budget(
     meter = make(strict_budget=strict)
     meter.before_model_call("ann", worst=CALL).lose()
     assert (meter.tokens, meter.usd) == (tokens, usd)
+    assert meter.unpriced != strict, "without a worst case nobody knows what it cost"
 
 
 @pytest.mark.parametrize("first", ["charge", "drop", "lose"])

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pilotage.guard.likeness import CUT, Vocabulary, alike, masked, normal, plain, skeleton, words
+from pilotage.guard.likeness import (
+    CUT,
+    LONGEST,
+    Vocabulary,
+    alike,
+    masked,
+    normal,
+    plain,
+    skeleton,
+    without_counters,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +74,28 @@ def test_arguments_of_any_shape_have_a_form(value: Any) -> None:
     assert json.loads(normal(value)) is not None
 
 
+@pytest.mark.parametrize("depth", [30, 900, 940, 960, 975, 1_000, 5_000])
+def test_a_tower_of_any_height_has_a_form(depth: int) -> None:
+    tower: Any = "x"
+    for _ in range(depth):
+        tower = {"a": tower}
+    assert normal(tower)
+    assert normal({"q": tower, "r": 1}) != normal({"q": tower, "r": 2})
+
+
+def test_numbers_that_python_does_not_print_have_a_form() -> None:
+    assert normal({"q": 10**6000}) != normal({"q": 5})
+    assert normal({10**6000: float("nan"), "r": float("inf")})
+    assert normal('{"q": ' + "9" * 6000 + "}") != normal('{"q": ' + "8" * 6000 + "}")
+
+
+@pytest.mark.parametrize("form", [plain, masked])
+def test_the_end_of_a_huge_text_counts_as_it_stands(form: Callable[[str], str]) -> None:
+    start = "word 12:30 " * LONGEST
+    assert form(start + "one") == form(start + "one") != form(start + "two")
+    assert len(form(start)) < 2 * LONGEST
+
+
 def test_a_tower_of_brackets_is_no_trouble() -> None:
     tower: Any = "x"
     for _ in range(500):
@@ -87,6 +121,16 @@ def test_a_tower_of_brackets_is_no_trouble() -> None:
         ("req_8fKd92 ok", "req_0aPQ11 ok"),
         ("sha 9f86d081884c7d65", "sha 60303ae22b998861"),
         ("two  spaces", "two spaces"),
+        ("\x1b[31mred\x1b[0m 3", "red \x1b[1;33m3"),
+        ("<Node at 0x7f3a91c0>", "<Node at 0x55e1b2d4f8>"),
+        ('{"nonce": 123456789}', '{"nonce": 987654321}'),
+        ("Seed: -2107", "Seed: 99"),
+        ("Ray ID: 7a1", "Ray ID: 9c22"),
+        ("Reference ESC-12345", "Reference ESC-99"),
+        ('{"next_cursor": "c_1a"}', '{"next_cursor": "c_2b"}'),
+        ("etag: W1", "etag: W22"),
+        ("loaded at 1.5 MB/s", "loaded at 900 kB/s"),
+        ("x.org/?utm=1a2b3c", "x.org/?utm=9f8e7d"),
     ],
 )
 def test_what_differs_by_itself_is_masked(one: str, other: str) -> None:
@@ -105,6 +149,13 @@ def test_what_differs_by_itself_is_masked(one: str, other: str) -> None:
         ("call 5551234", "call 5551235"),
         ("deadbeef", "feedface"),
         ("v1.2.3", "v1.2.4"),
+        ("loaded 10 kB of 90 kB", "loaded 20 kB of 90 kB"),
+        ("12 tokens left", "11 tokens left"),
+        ("reference is missing in chapter 3", "reference is missing in chapter 4"),
+        ("x.org/?page=100000", "x.org/?page=100001"),
+        ("x.org/?q=facade", "x.org/?q=decade"),
+        ("a seed of doubt", "a token of thanks"),
+        ("exit code 0x1", "exit code 0x2"),
     ],
 )
 def test_what_says_something_is_not_masked(one: str, other: str) -> None:
@@ -149,6 +200,31 @@ def test_alike_is_the_share_of_common_words(one: str, other: str, least: float, 
 
 def test_plain_never_makes_nothing_of_something() -> None:
     assert [plain(text) for text in ("...", "?", "。")] == ["...", "?", "。"]
+
+
+def test_only_small_counts_that_stand_alone_are_forgotten() -> None:
+    assert without_counters('{"page": 9}') == without_counters('{"page": 10}')
+    assert without_counters("draft v2, no #3") == without_counters("draft v3, no #4")
+    for one, other in (("page 100", "page 101"), ("web01", "web02"), ("A-7", "A-8"), ("2-1", "2-3"), ("1.5", "1.6")):
+        assert without_counters(one) != without_counters(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("order 1007 late", "order 1008 late", True),
+        ("host web01", "host web02", True),
+        ("order 1007", "order a7", True),
+        ("order 1007 late", "order 1008 early", False),
+        ("order 7", "order 8", False),
+        ("draft v2", "draft v3", False),
+        ("order 1007", "order 1007", False),
+        ("red", "blue", False),
+    ],
+)
+def test_bags_differ_by_name_when_they_differ_in_nothing_else(one: str, other: str, expected: bool) -> None:
+    vocabulary = Vocabulary()
+    assert vocabulary.differ_by_name(vocabulary.bag(one.split()), vocabulary.bag(other.split())) is expected
 
 
 def test_a_skeleton_forgets_which_numbers() -> None:

@@ -141,6 +141,19 @@ def test_usd_adds_up_over_calls_and_unpriced_ones_do_not_count(make: Make) -> No
 
 def test_a_small_amount_is_shown_with_all_its_figures() -> None:
     assert "0.0042" in str(LimitExceeded("usd", 0.0042, 0.004, key="limits.usd"))
+    assert "0.0000752 usd against the limit of 0.00001 (" in str(LimitExceeded("usd", 7.52e-5, 1e-5, key="limits.usd"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("iterations of researcher", 1, "1 iteration of researcher"), ("model calls", 1, "1 model call"),
+        ("seconds", 1.0, "1 second"), ("seconds", 1.004, "1 second"), ("seconds", 1.5, "1.5 seconds"),
+        ("tokens", 10**400, "1.000e+400 tokens"), ("usd", 1.0, "1 usd"), ("tool calls", 0, "0 tool calls"),
+    ],
+)  # fmt: skip
+def test_an_amount_is_said_in_plain_words(kind: str, value: float, said: str) -> None:
+    assert str(LimitExceeded(kind, value, 2, key="k")) == f"Run stopped: {said} against the limit of 2 (k)"
 
 
 @pytest.mark.parametrize("step", ["before_model_call", "before_tool_call"])
@@ -158,9 +171,9 @@ def test_max_iter_of_an_agent_stops_its_next_call_and_names_agents_yaml(make: Ma
     meter.begin_turn("verifier", "verify", max_iter=2, seconds=60)
     meter.before_model_call("verifier")
     meter.before_model_call("verifier")
-    error = stopped_by(meter, "verifier.max_iter", lambda: meter.before_model_call("verifier"))
+    error = stopped_by(meter, "agents.verifier.max_iter", lambda: meter.before_model_call("verifier"))
     assert (error.value, error.limit) == (2, 2)
-    assert error.hint == f"raise verifier.max_iter in {AGENTS}"
+    assert error.hint == f"raise agents.verifier.max_iter in {AGENTS}"
     assert meter.model_calls == 2
 
 
@@ -168,10 +181,10 @@ def test_max_execution_time_of_an_agent_stops_its_next_call(make: Make, clock: L
     meter = make()
     meter.begin_turn("verifier", "verify", max_iter=9, seconds=1)
     clock(1.5)
-    error = stopped_by(meter, "verifier.max_execution_time", lambda: meter.before_tool_call("verifier"))
+    error = stopped_by(meter, "agents.verifier.max_execution_time", lambda: meter.before_tool_call("verifier"))
     assert error.limit == 1
     assert error.value == pytest.approx(1.5, abs=0.1)
-    assert error.hint == f"raise verifier.max_execution_time in {AGENTS}"
+    assert error.hint == f"raise agents.verifier.max_execution_time in {AGENTS}"
 
 
 def test_the_caps_of_one_agent_do_not_stop_another(make: Make, clock: Later) -> None:
@@ -201,7 +214,7 @@ def test_a_turn_that_is_begun_again_goes_on_where_it_was(make: Make) -> None:
         meter.before_model_call("a")
         meter.end_turn("a", "t")
     meter.begin_turn("a", "t", max_iter=2, seconds=60)
-    stopped_by(meter, "a.max_iter", lambda: meter.before_model_call("a"))
+    stopped_by(meter, "agents.a.max_iter", lambda: meter.before_model_call("a"))
 
 
 def test_the_clock_of_a_turn_stands_still_between_its_parts(make: Make, clock: Later) -> None:
@@ -213,7 +226,7 @@ def test_the_clock_of_a_turn_stands_still_between_its_parts(make: Make, clock: L
     meter.begin_turn("a", "t", max_iter=9, seconds=2)
     meter.before_model_call("a")
     clock(0.6)
-    error = stopped_by(meter, "a.max_execution_time", lambda: meter.before_model_call("a"))
+    error = stopped_by(meter, "agents.a.max_execution_time", lambda: meter.before_model_call("a"))
     assert error.value == pytest.approx(2.1, abs=0.1)
 
 
@@ -324,7 +337,7 @@ def test_a_hanging_call_is_left_behind_at_the_deadline_of_its_agent(make: Make, 
     meter = make()
     meter.begin_turn("a", "t", max_iter=5, seconds=0.05)
     began = time.monotonic()
-    stopped_by(meter, "a.max_execution_time", lambda: meter.within("a", 30, "limits.call_seconds", hanging))
+    stopped_by(meter, "agents.a.max_execution_time", lambda: meter.within("a", 30, "limits.call_seconds", hanging))
     assert time.monotonic() - began < AT_ONCE
 
 
@@ -393,7 +406,7 @@ def test_what_is_left_behind_at_a_deadline_names_the_deadline(make: Make, hangin
     meter.begin_turn("a", "t", max_iter=5, seconds=0.05)
     with pytest.raises(LimitExceeded):
         meter.within("a", 30, "limits.call_seconds", hanging)
-    assert [facts["key"] for facts in abandoned(meter)] == ["a.max_execution_time"]
+    assert [facts["key"] for facts in abandoned(meter)] == ["agents.a.max_execution_time"]
 
 
 @pytest.mark.parametrize(("limit", "key"), [({}, None), ({"limit": "loop", "key": "loops.stop"}, "loops.stop")])
@@ -530,3 +543,30 @@ def test_a_limit_error_survives_pickling() -> None:
         "limits.usd",
         "h",
     )
+
+
+def test_an_answer_that_came_late_and_is_there_counts_where_it_is_paid_for(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could leave in time: the call held the interpreter's lock."""
+    meter = make()
+    monkeypatch.setattr("pilotage.guard.limits.wait_for", lambda outcome, _seconds: outcome.result())
+
+    def late() -> str:
+        time.sleep(0.3)
+        return "late"
+
+    assert meter.within("a", 0.1, "limits.call_seconds", late) == "late"
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s \(limits\.tool_seconds\)"):
+        meter.within("a", 0.1, "limits.tool_seconds", late, late=False)
+    assert meter.within("a", 5, "limits.tool_seconds", late, late=False) == "late"
+
+
+def test_writes_wait_for_a_lock_no_longer_than_the_run_has_time(make: Make) -> None:
+    now = time.monotonic()
+    assert make(seconds=100).journal.until(now) == now + 5
+    assert make(seconds=2).journal.until(now) == pytest.approx(now + 3, abs=0.5)
+    ended = make(seconds=100)
+    ended.end(Ended("interrupted", "stopped by SIGINT"))
+    assert ended.journal.until(now - 3) == pytest.approx(now + 1, abs=0.5)
+    assert ended.journal.until(now + 10) == now + 11

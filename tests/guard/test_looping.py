@@ -61,7 +61,10 @@ def test_a_nudge_is_journalled_with_its_evidence(make: Callable[..., Run]) -> No
     for _ in range(3):
         run.search()
     event = run.events("loop")[0]
-    assert event.facts == {"rule": "repeat", "level": "nudge", "agent": "ann", "first_step": 1, "steps": 3}
+    assert event.facts == {
+        "rule": "repeat", "level": "nudge", "agent": "ann", "first_step": 1, "last_step": 3, "times": 3
+    }  # fmt: skip
+    assert 'query: "retries"' in str(event.content["evidence"])
     assert event.content["nudge"] == run.looping.nudges("ann")[0]
     assert event.content["evidence"]
 
@@ -76,11 +79,38 @@ def test_the_fifth_ends_the_run_as_limited(make: Callable[..., Run]) -> None:
     assert ended.reason.startswith("Run stopped: ann ")
     assert ended.reason.endswith("(loop: repeat, loops.stop)")
     assert "pilotage loops --run last" in ended.hint
-    assert "config/pilotage.yaml" in ended.hint
+    assert "loops.exempt in config/pilotage.yaml" in ended.hint
     levels = [event.facts["level"] for event in run.events("loop")]
     assert (levels[0], levels[-1], levels.count("stop")) == ("nudge", "stop", 1)
     limit = run.events("limit")[0].facts
     assert limit == {"limit": "loop", "value": 5, "cap": 5, "key": "loops.stop"}
+
+
+def test_of_each_rule_an_agent_is_told_the_newest_nudge_alone(make: Callable[..., Run]) -> None:
+    run = make(stop=50, stagnation=200, cycles=50)
+    for words in ("one owner", "deadlines of runs", "citations"):
+        for _ in range(3):
+            run.search(words=words, result=f"What is said of {words} stands in the handbook, chapter nine.")
+    for tool in ("read_page", "open"):
+        for _ in range(3):
+            content = {"arguments": {"page": tool}, "result": f"What {tool} has to show is the same as ever before."}
+            run.journal.append("tool_call", content, agent="ann", task="task of ann", tool=tool, seconds=0.1)
+    assert [event.facts["rule"] for event in run.events("loop")] == ["repeat"] * 5
+    (said,) = run.looping.nudges("ann")
+    assert "called open 3 times" in said
+
+
+def test_a_stop_that_comes_late_names_the_key_that_put_it_off(make: Callable[..., Run]) -> None:
+    run = make()
+    for number in range(12):
+        run.search(result="Retries must have one owner, or else they multiply.")
+        run.search(
+            words=f"chapter {'abcdefghijkl'[number] * 9}",
+            result=f"It tells of {'mnopqrstuvwx'[number] * 9} and of nothing else at all.",
+        )
+    assert run.meter.ended is not None
+    assert run.meter.ended.reason.endswith("(loop: repeat, loops.stagnation)")
+    assert run.events("limit")[0].facts == {"limit": "loop", "value": 12, "cap": 12, "key": "loops.stagnation"}
 
 
 def test_a_cycle_names_its_own_key(make: Callable[..., Run]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ FILLERS = ["latest", "recent", "exact", "official", "verified", "current", "reli
 
 LOOPS: dict[str, tuple[list[Row], str, int]] = {
     "the same call": ([call()] * 9, "repeat", 4),
-    "not in a row": (mixed([call()] * 9, each(9, news)), "repeat", 8),
+    "not in a row": (mixed([call()] * 9, each(9, lambda n: say(f"{PLACES[n]} is next, I guess."))), "repeat", 8),
+    "always with something new in between, but too often": (mixed([call()] * 13, each(13, news)), "repeat", 22),
     "the same call in other spellings": (each(9, lambda n: call({"query": SPELLINGS[n % 6]})), "repeat", 4),
     "keys in another order": (each(9, lambda n: call({"a": 1, "b": 2} if n % 2 else {"b": 2, "a": 1})), "repeat", 4),
     "forms of a number": (each(9, lambda n: call({"limit": [1000, "1,000", 1000.0, "1000"][n % 4]})), "repeat", 4),
@@ -83,7 +85,18 @@ LOOPS: dict[str, tuple[list[Row], str, int]] = {
     "the same acknowledged deed": ([call({"to": "x"}, "sent", "send_mail")] * 9, "repeat", 4),
     "two results in turn": (each(12, lambda n: call(result=f"{PASSAGE} {n % 2}")), "repeat", 5),
     "the same thought": ([say()] * 9, "repeat", 4),
-    "the same thought between the same calls": (mixed([say()] * 9, [call()] * 9), "cycle", 7),
+    "the same thought between the same calls": (mixed([say()] * 9, [call()] * 9), "repeat", 9),
+    "a thought and its call that fails in one of two ways": (
+        mixed([say("Hm.")] * 9, each(9, lambda n: call({"q": "x"}, f"Error: {FILLERS[n % 2]}"))), "cycle", 9),
+    "only addresses and long numbers of the failure differ": (
+        each(9, lambda n: call({"p": PLACES[n]}, f"Error: <Node at 0x7f{n:06x}> waits for process {7000 + 31 * n}")),
+        "error", 4),
+    "only colours and rates differ": (
+        each(9, lambda n: call({"url": "x"}, f"\x1b[3{n}mfetched\x1b[0m the index of all rooms at {n}.{n} MB/s")),
+        "repeat", 4),
+    "vain searches in Chinese": (
+        each(9, lambda n: call({"查询": "北京 人口" if n % 2 else "北京人口"}, "未找到相关结果。", "搜索")),
+        "near-repeat", 4),
     "a long thought again and again, though others bring news": (
         mixed([say()] * 9, each(9, lambda n: news(n, "b"))), "repeat", 10),
     "a growing number": (each(9, lambda n: call({"query": f"amber pendant try {n}"})), "near-repeat", 4),
@@ -161,6 +174,17 @@ HONEST: dict[str, list[Row]] = {
     "the same test after each edit": mixed(
         each(12, lambda n: call({"line": n, "text": PLACES[n]}, "1 line changed", "edit")),
         each(12, lambda n: call({"suite": "all"}, f"{12 - n} tests do not pass yet", "run_tests"))),
+    "the same tests red after each of several edits": mixed(
+        each(8, lambda n: call({"line": n}, f"Line {n} now says {PLACES[n]} and no longer what it said.", "edit")),
+        [call({"suite": "all"}, "The test of nested lists does not pass: [1, [2]] became [1, 2].", "test")] * 8),
+    "orders one after another, in much the same words": each(11, lambda n: call(
+        {"sql": f"select carrier from orders where id = {100 + n}"}, "Northern Post and Parcel has shipped it.")),
+    "hosts one after another": each(11, lambda n: call(
+        {"host": f"web{n:02}.example.org"}, "HTTP 200 OK, all checks are healthy, no incidents.")),
+    "a thought and its own failing call, four times": mixed(
+        [say("Hm.")] * 4, [call(result="Error: the server is down")] * 4),
+    "failures that become fewer": each(9, lambda n: call({"suite": "all"}, f"FAILED: {9 - n} failed, {n} passed")),
+    "everybody greets": each(12, lambda n: say("I am here and ready to report.", f"agent {n}")),
     "a check after each of several writes, always fine": mixed(
         each(12, lambda n: call({"label": PLACES[n]}, "saved", "save_label")),
         [call({"target": "catalogue"}, "The catalogue is whole, all 815 of its labels are in place.", "check")] * 12),
@@ -232,12 +256,56 @@ def test_an_old_result_does_not_start_the_count_again() -> None:
 
 
 def test_repetitions_far_apart_count_with_one_more() -> None:
-    apart = each(480, lambda n: news(n, "b") if n % 60 else call())
-    verdict, near = find_loop(apart), find_loop(apart, spec(window=1000))
+    apart = each(480, lambda n: call() if n % 60 == 1 else call({"job": 7}, "pending", "job", "b"))
+    verdict, near = (find_loop(apart, spec(exempt=["job"], window=window)) for window in (40, 1000))
     assert verdict is not None
     assert near is not None
-    assert verdict.steps == (0, 60, 120, 180, 240, 300)
-    assert near.steps == (0, 60, 120, 180, 240)
+    assert verdict.steps == (1, 61, 121, 181, 241, 301)
+    assert near.steps == (1, 61, 121, 181, 241)
+
+
+def test_something_new_in_every_gap_puts_the_stop_off_and_in_one_gap_less_it_does_not() -> None:
+    calls, others = [call()] * 9, each(9, lambda n: news(n, "b"))
+    in_every = mixed(calls, others)
+    assert find_loop(in_every) is None
+    assert verdicts(in_every)[0].kind == "repeat"
+    verdict = find_loop([*in_every[:3], *in_every[4:]])
+    assert verdict is not None
+    assert (verdict.kind, verdict.key, verdict.times) == ("repeat", "stop", 5)
+    late = find_loop(mixed([call()] * 12, each(12, news)))
+    assert late is not None
+    assert (late.kind, late.key, late.times) == ("repeat", "stagnation", 12)
+
+
+def test_what_an_agent_says_itself_is_no_excuse_but_what_another_says_is() -> None:
+    def talk(agent: str) -> list[Row]:
+        return mixed([call()] * 9, each(9, lambda n: say(f"{PLACES[n]} pays {n * 31}, and {PLACES[-n]} none.", agent)))
+
+    assert find_loop(talk("a")) is not None
+    assert find_loop(talk("b")) is None
+
+
+def test_calls_that_differ_by_an_id_are_other_calls_and_by_a_small_count_the_same() -> None:
+    def queries(text: str) -> list[Row]:
+        return each(9, lambda n: call({"query": text.format(n=n, id=1000 + n)}))
+
+    assert find_loop(queries("state of order {id} at the northern depot")) is None
+    assert find_loop(queries("state of order A{id} at the northern depot")) is None
+    assert find_loop(queries("state of the order at the northern depot, try {n}")) is not None
+    assert find_loop(queries("state of the order at the northern depot, v{n}")) is not None
+    assert (
+        find_loop(each(9, lambda n: say(f"I will now look at order {1000 + n} once more, at the depot."))) is not None
+    )
+
+
+def test_a_thought_and_its_own_call_stop_like_a_repeat_and_two_calls_like_a_cycle() -> None:
+    failing = each(12, lambda n: call({"q": "x"}, f"Error: {FILLERS[n % 2]}"))
+    thinking = find_loop(mixed([say("Hm."), say("Well.")] * 6, failing), spec(stop=6))
+    assert thinking is not None
+    assert (thinking.kind, thinking.key) != ("cycle", "cycles")
+    calling = find_loop(mixed([call({"q": "b"}, PASSAGE + "b", "look")] * 9, [call()] * 9), spec(stop=6))
+    assert calling is not None
+    assert (calling.kind, calling.key, calling.times) == ("cycle", "cycles", 4)
 
 
 def test_other_agents_and_other_tools_do_not_add_up() -> None:
@@ -275,18 +343,18 @@ def test_a_tool_call_ends_a_monologue() -> None:
     assert find_loop([*rows[:4], say("Yes, agreed, it is.", "b"), *rows[4:]]) is None
 
 
-def test_polling_tools_are_waited_for_but_their_failures_are_not() -> None:
+def test_tools_that_may_repeat_themselves_may_but_their_failures_may_not() -> None:
     waiting = [call({"job": 7}, "pending", "job")] * 30
     assert find_loop(waiting) is not None
-    assert find_loop(waiting, spec(polling=["job"])) is None
+    assert find_loop(waiting, spec(exempt=["job"])) is None
     failing = [call({"job": 7}, "Error: no such job", "job")] * 30
-    assert find_loop(failing, spec(polling=["job"])) is not None
+    assert find_loop(failing, spec(exempt=["job"])) is not None
 
 
 @pytest.mark.parametrize(
     ("rows", "low", "high"),
     [
-        ([call()] * 9, {"stop": 3}, {"stop": 10}),
+        ([call()] * 9, {"nudge": 2, "stop": 3}, {"stop": 10}),
         (LOOPS["two in turn"][0][:8], {"cycles": 3}, {"cycles": 5}),
         (LOOPS["talk in general terms"][0], {"monologue": 3}, {"monologue": 7}),
         (LOOPS["searches that find nothing"][0], {"stagnation": 6}, {"stagnation": 21}),
@@ -321,8 +389,58 @@ def test_a_nudge_names_the_repetition_and_what_was_not_tried() -> None:
         "your final answer."
     )
     assert nudge.evidence == (
-        "a has called search 3 times with the same arguments and got the same result each time (steps 1, 2, 3)"
+        "a has called search 3 times with the same arguments and got the same result each time (steps 1, 2, 3; "
+        'query: "amber pendant")'
     )
+
+
+def test_an_argument_is_shown_to_people_cut_and_on_one_line_and_never_to_the_agent() -> None:
+    (verdict,) = verdicts([call({"limit": None, "query": "secret\x1b[2J\nwords " * 30, "more": "x"})] * 3)
+    shown = verdict.evidence.partition("; ")[2]
+    assert shown == 'query: "secret [2J words secret [2J words secret [2J words secret [2…")'
+    assert "secret" not in verdict.nudge
+    (error,) = verdicts([call("not JSON", "Error: busy")] * 3)
+    assert error.evidence.endswith('(steps 0, 1, 2; arguments: "not JSON")')
+
+
+def test_a_call_in_words_is_named_by_its_tool() -> None:
+    react = say('Thought: I look.\nAction: search\nAction Input: {"query": "foxes"}')
+    (nudge,) = verdicts([react] * 3, a=["search", "open"])
+    assert nudge.nudge.startswith("You have asked for search 3 times in the same words. Another call will not help:")
+    assert "foxes" not in nudge.nudge
+    (plain,) = verdicts([say("Thought: I look.")] * 3)
+    assert plain.nudge.startswith("You have said the same 3 times. Saying it again will not help:")
+
+
+def test_a_failing_check_is_called_one_and_offers_no_tools() -> None:
+    watch = Watch(tools={"a": ["search", "open"]})
+    nudge = [watch.step(check(number, "no citation in sentence two")) for number in range(3)][-1]
+    assert nudge is not None
+    assert nudge.nudge == (
+        "You have had the check `citations` fail 3 times in the same way. The same way will fail again: change what "
+        "it names in a way that you have not tried."
+    )
+    assert nudge.evidence == "a has had the check `citations` fail 3 times in the same way (steps 0, 1, 2)"
+
+
+def test_a_long_row_of_nudges_is_not_piled_up() -> None:
+    """Edits that never cure one error: a nudge for each dozen fruitless calls, not for each of them."""
+    rounds = [
+        row for n in range(40)
+        for row in (call({"line": n}, "ok", "edit"), call({"c": 1}, f"Error: {PLACES[n % 20]}, line {40 + n}", "run"))
+    ]  # fmt: skip
+    seen = verdicts(rounds)
+    assert 1 <= len([verdict for verdict in seen if verdict.level == "nudge"]) <= 6
+    told = [(verdict.kind, verdict.first_step, verdict.stopped_at) for verdict in seen if verdict.kind == "stagnation"]
+    assert all(begins > ended for (_, _, ended), (_, begins, _) in pairwise(told))
+
+
+def test_of_many_steps_the_first_and_the_last_are_kept() -> None:
+    seen = verdicts([call()] * 300, spec(nudge=250, stop=290, stagnation=1000))
+    assert [(verdict.times, verdict.steps) for verdict in seen[:2]] == [
+        (251, (0, 1, 2, 3, 4, 5, 6, 250)), (291, (0, 1, 2, 3, 4, 5, 6, 290)),
+    ]  # fmt: skip
+    assert "(steps 0, 1, 2, 3, 4, 5, 6, …, 290; query:" in seen[1].evidence
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -429,4 +547,30 @@ def test_huge_texts_do_not_stop_a_run() -> None:
     started = time.perf_counter()
     huge = [say("I know it. " * 100_000), call({"q": "x" * 1_000_000}, "12:30 " * 100_000)]
     assert find_loop(huge * 5) is not None
-    assert time.perf_counter() - started < 30
+    assert time.perf_counter() - started < 5
+
+
+RUNS = [
+    ".", "1", " ", ":", ",", '"', "'", "f", "deadbeef", "1.", "1:", "0.0", "1,", "12:30 ", "took ", "token-",
+    "token a ", "next_page_", "req-", "trace id ", "\x1b[", "\x1b[0", "?a=", "&a=0f", "0x", "0 errors ", "not ",
+    "é", "。", "あ", "{", "\\",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", RUNS)
+def test_no_text_makes_a_pattern_run_away(unit: str) -> None:
+    """Whoever writes a text, a page or a model, must not be able to stop a run with it; 0.1 s each is usual."""
+    text = (unit * (1_000_000 // len(unit)) + "b")[-1_000_000:]
+    rows = [say(text), call({"q": text}), call(result=text), call({"q": "x"}, text, failed=True)]
+    started = time.perf_counter()
+    assert find_loop(rows) is None
+    assert time.perf_counter() - started < 3
+
+
+def test_counting_a_repetition_costs_the_same_however_long_it_is() -> None:
+    def seconds(count: int) -> float:
+        started = time.perf_counter()
+        verdicts([call()] * count, spec(nudge=2, stop=10_000_000))
+        return time.perf_counter() - started
+
+    assert seconds(8_000) < 16 * seconds(1_000)  # eight times as many steps; to copy all of them each time costs 64

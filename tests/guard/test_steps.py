@@ -85,14 +85,22 @@ def test_a_result_that_says_something_is_not_empty(result: Any) -> None:
     assert not result_of(result).is_empty
 
 
-@pytest.mark.parametrize("result", ["ok", "sent", "1 row updated", {"success": True, "errors": []}, True, None])
+@pytest.mark.parametrize(
+    "result", ["ok", "sent", "1 row updated", "已发送", {"success": True, "errors": []}, True, None]
+)
 def test_a_short_word_is_an_acknowledgement(result: Any) -> None:
     assert result_of(result).is_bare
 
 
 @pytest.mark.parametrize(
     "result",
-    ["I first need more information from you.", "Error", "[]", "The amber pendant came into the house in 1922"],
+    [
+        "I first need more information from you.",
+        "Error",
+        "[]",
+        "The amber pendant came into the house in 1922",
+        "没有找到任何相关的结果。",
+    ],
 )
 def test_a_sentence_a_failure_or_nothing_is_no_acknowledgement(result: str) -> None:
     assert not result_of(result).is_bare
@@ -104,6 +112,45 @@ def test_a_complaint_leaves_out_the_arguments_it_quotes() -> None:
 
     assert complaint("reports/a.txt") == complaint("notes/b.txt")
     assert complaint("a.txt") != Step(0, "a", "tool", "read", {"path": "a.txt"}, "Error: a.txt is locked").complaint
+
+
+def test_a_complaint_leaves_out_addresses_and_long_numbers_but_not_small_ones() -> None:
+    def complaint(text: str) -> str:
+        return Step(0, "a", "tool", "run", {}, f"Error: {text}").complaint
+
+    assert complaint("<Node at 0x7f01>, process 4711") == complaint("<Node at 0x9A>, process 81500")
+    assert complaint("8 failed, 992 passed") != complaint("7 failed, 993 passed")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Thought: I look.\nAction: search\nAction Input: {}", "search"),
+        ("Action:  read page \nAction Input: x", "read page"),
+        ("Action: search, which I will not do", ""),
+        ("Thought: Action Input: is what they want", ""),
+        ("", ""),
+    ],
+)
+def test_a_call_in_words_wants_a_tool(text: str, wanted: str) -> None:
+    assert Step(0, "a", "message", text=text).wanted == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "example"),
+    [
+        ({"query": "Red foxes"}, 'query: "Red foxes"'),
+        ('{"limit": null, "empty": "", "n": 0}', 'n: "0"'),
+        ("not JSON", 'arguments: "not JSON"'),
+        ({"a\x1b[1m": ["x\x07", {"b": "\u202e"}]}, 'a [1m: "["x\\u0007", {"b": " "}]"'),
+        ({"q": "é" * 61}, 'q: "' + "é" * 60 + '…"'),
+        ([10**6000], 'arguments: "<list>"'),
+        ({}, ""),
+        (None, ""),
+    ],
+)
+def test_one_of_the_arguments_is_an_example_on_one_line(arguments: Any, example: str) -> None:
+    assert Step(0, "a", "tool", "search", arguments).example == example
 
 
 @pytest.mark.parametrize(
@@ -130,8 +177,19 @@ def test_rows_of_any_shape_are_steps(row: dict[str, Any]) -> None:
 def test_results_that_json_cannot_hold_are_steps_too() -> None:
     circle: list[Any] = []
     circle.append(circle)
-    for result in (circle, {1: "a", "b": 2}, {("x",): 1}):
+    for result in (circle, {1: "a", "b": 2}, {("x",): 1}, 10**6000, [10**6000]):
         assert step_of_row({"name": "t", "result": result}, 0).outcome
+
+
+@pytest.mark.parametrize("depth", [900, 940, 950, 960, 975, 1_000, 5_000])
+def test_towers_are_steps_too(depth: int) -> None:
+    tower: Any = {}
+    for _ in range(depth):
+        tower = {"a": tower}
+    step = step_of_row({"name": "t", "arguments": tower, "result": tower, "failed": True}, 0)
+    assert step.said
+    assert step.outcome
+    assert isinstance(step.complaint + step.example, str)
 
 
 def test_a_row_without_a_kind_is_told_by_its_name() -> None:

@@ -1,21 +1,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from pilotage.guard.limits import Meter
 from pilotage.record.journal import Journal
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
 from tests.model.bench import Bench, Make
+from tests.model.wire import one_authority
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One for all tests of a module: each bench is a run of its own in it."""
+    engine = open_store(tmp_path_factory.mktemp("store") / "journal.sqlite")
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def bench(store: Engine, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Makes a bench with the limits given; nobody sleeps between retries."""
     monkeypatch.setattr(Meter, "sleep", lambda _self, _seconds: None)
-    engine = open_store(tmp_path / "journal.sqlite")
-    yield lambda **limits: Bench(Journal(engine, Redactor({})), **limits)
-    engine.dispose()
+    return lambda **limits: Bench(Journal(store, Redactor({})), **limits)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with one_authority(tmp_path_factory.mktemp("tls")):
+        yield

@@ -1,4 +1,4 @@
-"""What came back: as text, as tokens, and whether it is an answer at all."""
+"""What came back: as text, and whether it is an answer at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from pilotage.model.answers import (
     check,
     check_message,
     pack,
-    tokens_of,
     wanted_tools,
 )
 
@@ -116,7 +115,7 @@ def test_the_type_that_is_wanted_is_the_tasks_where_the_agent_has_tools() -> Non
     assert Call("q").wanted is None
 
 
-# --- as text and as tokens
+# --- as text
 
 
 @pytest.mark.parametrize(
@@ -125,19 +124,6 @@ def test_the_type_that_is_wanted_is_the_tasks_where_the_agent_has_tools() -> Non
 )
 def test_an_answer_of_any_kind_is_packed_as_text(answer: Any, packed: str) -> None:
     assert pack(answer) == packed
-
-
-@pytest.mark.parametrize(
-    ("usage", "tokens"),
-    [
-        ({"prompt_tokens": 7, "completion_tokens": 3}, (7, 3)),
-        ({"input_tokens": 7, "output_tokens": 3}, (7, 3)),
-        ({}, (0, 0)),
-    ],
-)
-def test_usage_of_any_provider_is_read(usage: dict[str, Any], tokens: tuple[int, int]) -> None:
-    found = tokens_of(usage)
-    assert (found.get("prompt_tokens", 0), found.get("completion_tokens", 0)) == tokens
 
 
 NATIVE = (

@@ -199,11 +199,74 @@ def test_tokens_of_a_call_that_failed_are_charged_too(bench: Make) -> None:
     assert table.meter.tokens == 50
 
 
-def test_a_call_without_usage_is_unpriced_not_free(bench: Make) -> None:
+def test_a_call_without_usage_is_estimated_not_free(bench: Make) -> None:
     table = bench()
-    table.guard(lambda _: "x", "openai/gpt-4o-mini").call("q")
-    assert table.meter.unpriced
-    assert table.calls()[0].facts["usd"] == "unpriced"
+    table.guard(lambda _: "x" * 399, "openai/gpt-4o-mini").call("q" * 4000)
+    (event,) = table.calls()
+    prompt = event.facts["prompt_tokens"]
+    assert (event.facts["completion_tokens"], event.facts["estimated"]) == (100, True)
+    assert 1000 < prompt < 1010
+    assert table.meter.tokens == prompt + 100
+    assert table.meter.usd == pytest.approx(prompt * 0.15e-6 + 100 * 0.6e-6)
+
+
+def test_what_is_reported_is_not_called_an_estimate(bench: Make) -> None:
+    table = bench()
+    table.guard(using(100, 20), "openai/gpt-4o-mini").call("q")
+    assert "estimated" not in table.calls()[0].facts
+
+
+@pytest.mark.parametrize("usage", [{}, {"total_tokens": 5000}, {"prompt_tokens": -5000, "completion_tokens": 3}])
+@pytest.mark.parametrize(("key", "cap"), [("tokens", 500), ("usd", 0.00005)])
+def test_the_caps_hold_for_a_server_that_reports_nothing_to_be_believed(
+    bench: Make, usage: dict[str, Any], key: str, cap: float
+) -> None:
+    def play(me: Any) -> str:
+        me._track_token_usage_internal(dict(usage))
+        return "an answer"
+
+    table = bench(**{key: cap})
+    llm = table.guard(play, "openai/gpt-4o-mini")
+    llm.call("q" * 3000)
+    with pytest.raises(Stopped, match=rf"limits\.{key}"):
+        llm.call("q")
+    assert table.meter.tokens >= 750
+
+
+def test_tools_are_part_of_the_estimate(bench: Make) -> None:
+    table = bench()
+    llm = table.guard(lambda _: "x")
+    llm.call("q")
+    llm.call("q", tools=[{"type": "function", "function": {"name": "today", "description": "d" * 400}}])
+    one, two = (event.facts["prompt_tokens"] for event in table.calls())
+    assert two > one + 100
+
+
+def test_an_answer_that_is_none_is_estimated_too(bench: Make) -> None:
+    table = bench(retries=0)
+    with pytest.raises(Stopped):
+        table.guard(lambda _: "half of" * 40, finish="length").call("q" * 400)
+    assert table.meter.tokens > 170
+
+
+@pytest.mark.parametrize("fault", [TimeoutError("late"), Fault(500), ConnectionError("reset")])
+def test_what_nobody_answered_is_not_estimated(bench: Make, fault: Exception) -> None:
+    table = bench(retries=0)
+    with pytest.raises(Stopped):
+        table.guard(lambda _: fault).call("q" * 400)
+    assert table.meter.tokens == 0
+
+
+@pytest.mark.parametrize("usage", [{}, {"total_tokens": 5}, {"prompt_tokens": 5}, {"prompt_tokens": -5}])
+def test_a_strict_budget_books_the_worst_case_and_no_estimate(bench: Make, usage: dict[str, int]) -> None:
+    def play(me: Any) -> str:
+        me._track_token_usage_internal(dict(usage))
+        return "x"
+
+    table = bench(strict_budget=True)
+    table.guard(play).call("q")
+    assert table.meter.tokens > 2048
+    assert "estimated" not in table.calls()[0].facts
 
 
 def test_the_reader_is_free(bench: Make) -> None:
@@ -360,7 +423,16 @@ def test_a_call_whose_worst_case_does_not_fit_is_not_made(bench: Make) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "booked"),
-    [(Fault(503), False), (ConnectionRefusedError("no"), False), (TimeoutError("late"), True), (None, True)],
+    [
+        (Fault(503), False),
+        (Fault(429), False),
+        (ConnectionRefusedError("no"), False),
+        (Fault(500), True),
+        (Fault(502), True),
+        (Fault(504), True),
+        (TimeoutError("late"), True),
+        (None, True),
+    ],
 )
 def test_with_a_strict_budget_what_nobody_knows_is_booked_at_its_worst(
     bench: Make, fault: Exception | None, booked: bool

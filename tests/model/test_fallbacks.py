@@ -14,7 +14,7 @@ from pilotage.errors import ConfigError, StoreError
 from pilotage.guard.limits import Ended
 from pilotage.model import fallbacks as fallbacks_module
 from pilotage.model.door import Stopped
-from pilotage.model.factory import check
+from pilotage.model.factory import check, keyed_fallbacks
 from pilotage.model.factory import fallbacks as specs
 from pilotage.model.fallbacks import Candidate, Fallbacks
 from pilotage.settings import Settings
@@ -101,6 +101,66 @@ def test_when_all_have_failed_the_run_fails_and_names_each(bench: Make) -> None:
     assert ended.reason.startswith("tests/a: the provider refused the key (HTTP 401); tests/b: ")
     assert "cannot be reached" in ended.reason
     assert ended.hint == "check the key in .env"
+
+
+def test_a_cap_reached_over_failing_models_says_what_failed_last(bench: Make) -> None:
+    table = bench(retries=1, model_calls=3)
+    others = fallbacks(b=lambda _: Fault(503), c=lambda _: "from c")
+    with pytest.raises(Stopped):
+        table.guard(lambda _: Fault(500), "tests/a", fallbacks=others).call("q")
+    ended = table.meter.ended
+    assert ended is not None
+    assert ended.outcome == "limited"
+    assert ended.reason.startswith("Run stopped: 3 model calls against the limit of 3 (limits.model_calls); before: ")
+    assert ended.reason.endswith("tests/b: the provider answered HTTP 503: status 503")
+    assert "raise limits.model_calls" in ended.hint
+
+
+def test_a_cap_reached_without_a_fault_names_none(bench: Make) -> None:
+    table = bench(model_calls=2)
+    llm = table.guard(lambda me: Fault(503) if me._calls == 1 else "x", "tests/a")
+    assert llm.call("q") == "x"
+    with pytest.raises(Stopped):
+        llm.call("q")
+    assert table.meter.ended is not None
+    assert "before" not in table.meter.ended.reason
+
+
+# --- a model that stands twice
+
+
+def twin(table: Bench, others: Fallbacks, name: str = "tests/a") -> Any:
+    return table.guard(lambda _: Fault(401), name, fallbacks=others)
+
+
+def test_a_model_is_not_its_own_fallback(bench: Make) -> None:
+    table, others = bench(retries=0), fallbacks(a=lambda _: "from a", b=lambda _: "from b")
+    assert twin(table, others).call("q") == "from b"
+    (event,) = table.events("fallback")
+    assert (event.facts["model"], event.facts["to"]) == ("tests/a", "tests/b")
+    assert others.models[0].llm._calls == 0
+
+
+def test_a_model_whose_only_fallback_is_itself_has_none(bench: Make) -> None:
+    table = bench(retries=0)
+    with pytest.raises(Stopped):
+        twin(table, fallbacks(a=lambda _: "from a")).call("q")
+    assert table.events("fallback") == []
+    assert table.meter.ended is not None
+    assert table.meter.ended.reason.count("tests/a") == 1
+
+
+def test_an_agent_with_a_model_of_its_own_falls_back_to_that_of_the_run(bench: Make) -> None:
+    table, others = bench(retries=0), fallbacks(a=lambda _: "from a")
+    assert twin(table, others, "tests/own").call("q") == "from a"
+
+
+def test_one_model_with_two_keys_is_two_models(bench: Make) -> None:
+    table, others = bench(retries=0), fallbacks(a=lambda _: "with the other key")
+    others.models[0].llm.api_key = "other"
+    assert twin(table, others).call("q") == "with the other key"
+    (event,) = table.events("fallback")
+    assert (event.facts["model"], event.facts["to"]) == ("tests/a", "tests/a")
 
 
 def test_a_cap_of_the_run_is_no_fault_of_the_model(bench: Make) -> None:
@@ -213,11 +273,62 @@ def test_a_fallback_of_the_same_provider_keeps_the_server_and_its_key(load: Load
 
 def test_the_keys_of_the_fallbacks_are_checked_before_a_run(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(model__name="openai/a", model__base_url=LOCAL, model__fallbacks="[anthropic/c]")
-    with pytest.raises(ConfigError, match=r"^model\.fallbacks: No key for the model anthropic/c") as caught:
+    with pytest.raises(ConfigError, match=r"^model\.fallbacks\[0\]: No key for the model anthropic/c") as caught:
         check(settings)
-    assert "ANTHROPIC_API_KEY" in caught.value.hint
+    assert caught.value.hint == "put ANTHROPIC_API_KEY=... into .env, or take it out of model.fallbacks"
     monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
     check(settings)
+
+
+def test_the_key_that_a_fallback_names_is_called_by_its_place(load: Load) -> None:
+    named = "[openai/b, {name: openai/c, api_key_env: OTHER_KEY}]"
+    settings = load(model__name="openai/a", model__base_url=LOCAL, model__fallbacks=named)
+    with pytest.raises(ConfigError, match=r"^OTHER_KEY is not set \(model\.fallbacks\[1\]\.api_key_env\)$") as caught:
+        check(settings)
+    assert caught.value.hint == "put OTHER_KEY=... into .env, or take it out of model.fallbacks"
+
+
+ADDRESSES = [
+    "nonsense",
+    "ftp://127.0.0.1/v1",
+    "http://",
+    "http:///v1",
+    "127.0.0.1:8000/v1",
+    "http://[::1",
+    "http://a:b",
+]
+
+
+@pytest.mark.parametrize("url", [*ADDRESSES, "http://sk-secret-0123456789@:99999"])
+def test_an_address_that_is_none_is_refused_before_a_run(
+    load: Load, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:  # fmt: skip
+    for key, more in (
+        ("model.base_url", {"model__base_url": url}),
+        ("model.fallbacks[1].base_url", {"model__fallbacks": f'[openai/b, {{name: openai/c, base_url: "{url}"}}]'}),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            check(load(**{"model__name": "openai/a", "model__base_url": LOCAL} | more))
+        assert str(caught.value) == f"{key} is no http(s) address"
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with pytest.raises(ConfigError, match=r"^OPENAI_BASE_URL is no http"):
+        check(load(model__name="openai/a"))
+
+
+@pytest.mark.parametrize("url", [LOCAL, "https://example.org", "HTTP://localhost:1/", "http://[::1]:8000/v1"])
+def test_an_address_that_is_one_is_taken(load: Load, url: str) -> None:
+    check(load(model__name="openai/a", model__base_url=url, model__fallbacks="[openai/b]"))
+
+
+def test_a_fallback_that_stands_twice_is_there_once(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_KEY", "x")
+    settings = load(
+        model__name="openai/a", model__base_url=LOCAL,
+        model__fallbacks="[openai/b, openai/b, b, openai/c, {name: openai/b, api_key_env: OTHER_KEY},"
+        f' {{name: openai/b, base_url: "{LOCAL}/2"}}, openai/c]',
+    )  # fmt: skip
+    assert list(keyed_fallbacks(settings)) == [f"model.fallbacks[{number}]" for number in (0, 3, 4, 5)]
+    assert len(specs(settings)) == len(fallbacks_module.build(settings, "q").models) == 4
 
 
 def test_the_reader_alone_needs_no_fallback(load: Load) -> None:
@@ -243,7 +354,7 @@ def test_the_objects_of_the_fallbacks_are_built_before_the_run(load: Load) -> No
     assert [(model.name, model.free) for model in built] == [("openai/b", False), ("reader", True)]
     assert isinstance(built[0].llm, type(LLM(model="openai/b", custom_openai=True, base_url=LOCAL, api_key="x")))
     assert built[0].llm.base_url == LOCAL
-    with pytest.raises(ConfigError, match=r"^model\.fallbacks: Model requests are switched off"):
+    with pytest.raises(ConfigError, match=r"^model\.fallbacks\[0\]: Model requests are switched off"):
         fallbacks_module.build(load(model__name="openai/a", model__base_url=LOCAL, model__fallbacks="[ollama/x]"), "q")
 
 

@@ -154,11 +154,20 @@ def test_the_newest_context_counts() -> None:
 # --- whole runs
 
 
+@pytest.fixture(scope="module")
+def opened() -> Iterator[list[Runner]]:
+    """One for all tests: to read the documents takes longer than to answer from them."""
+    runners: list[Runner] = []
+    yield runners
+    for runner in runners:
+        runner.close()
+
+
 @pytest.fixture
-def runner(load: Load) -> Iterator[Runner]:
-    opened = Runner(load())
-    yield opened
-    opened.close()
+def runner(load: Load, opened: list[Runner]) -> Runner:
+    if not opened:
+        opened.append(Runner(load()))
+    return opened[0]
 
 
 def test_the_same_question_gets_the_same_answer(runner: Runner) -> None:

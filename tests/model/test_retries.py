@@ -201,11 +201,25 @@ def test_time_outs_of_the_sdks_are_known() -> None:
     assert not is_timeout(ConnectionError("refused"))
 
 
+def test_what_stands_inside_a_200_may_be_billed_whatever_it_says() -> None:
+    answered = SimpleNamespace(status_code=200, headers={})
+    for status in (429, 503):
+        assert not used_nothing(Fault(status, response=answered))
+        error: Any = openai.APIError("overloaded", REQUEST, body={"code": status})
+        assert status_of(error) == status
+        assert not used_nothing(error)
+    client_error: Any = RuntimeError("x")
+    client_error.response = {"ResponseMetadata": {"HTTPStatusCode": 429}}
+    assert used_nothing(client_error)
+
+
 def test_what_no_provider_bills() -> None:
     refused = ConnectionError("cannot connect")
     refused.__cause__ = httpx.ConnectError("refused")
     assert used_nothing(refused)
-    assert used_nothing(Fault(503))
+    assert all(used_nothing(Fault(status)) for status in (400, 401, 404, 408, 413, 429, 503))
+    assert not any(used_nothing(Fault(status)) for status in (500, 502, 504, 529))
+    assert all(used_nothing(Fault(status), strict=False) for status in (500, 502, 504, 529))
     assert not used_nothing(httpx.ReadTimeout("nobody knows"))
     assert not used_nothing(Truncated("billed"))
 
@@ -267,7 +281,7 @@ def test_a_wait_that_does_not_fit_is_not_begun(bench: Make, monkeypatch: pytest.
 def test_the_agents_own_deadline_counts_too(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     table, slept = bench(retries=3, seconds=100), count_sleep(monkeypatch)
     table.meter.begin_turn("agent", "task", 5, 10)
-    with pytest.raises(Stopped, match=r"asks to wait 60 s, \d[.\d]* s are left \(agent\.max_execution_time\)"):
+    with pytest.raises(Stopped, match=r"asks to wait 60 s, \d[.\d]* s are left \(agents\.agent\.max_execution_time\)"):
         table.guard(lambda _: asking(retry_after="60")).call("q")
     assert slept == []
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from crewai import LLM
 
 from pilotage.checks.results import Findings
 from pilotage.model import factory
@@ -111,6 +112,48 @@ def test_calls_of_tools_come_through(bench: Make, kind: str) -> None:
     assert "today" in table.calls()[0].content["answer"]
 
 
+# --- what is told of tokens
+
+
+REPORTS: list[tuple[Any, int | None]] = [
+    (None, None), ({}, None), ({"total_tokens": 5000}, 5000), ({"prompt_tokens": 10**30, "completion_tokens": 5}, None),
+    ({"prompt_tokens": -100_000, "completion_tokens": 5, "total_tokens": 5}, None),
+    ({"prompt_tokens": "many", "completion_tokens": "few", "total_tokens": "all"}, None), ("none", None), ([], None),
+    ({**USAGE, "prompt_tokens_details": {"cached_tokens": 10**30}}, 120),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # the SDK's, of a report of another shape
+@pytest.mark.parametrize(("usage", "tokens"), REPORTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_report_of_tokens_ends_a_run_or_goes_uncounted(
+    bench: Make, kind: str, usage: Any, tokens: int | None
+) -> None:
+    def play(talk: Talk) -> None:
+        if talk.request.get("stream"):
+            talk.stream(WHOLE, {"finish": "stop"}, usage=usage)
+        else:
+            talk.answer(WHOLE, usage=usage)
+
+    table = bench(retries=0)
+    with answering(play) as wire:
+        ask(table, wire, kind)
+    (event,) = table.calls()
+    assert len(wire.requests) == 1
+    assert event.facts.get("estimated", False) is (tokens != 120)
+    assert table.meter.tokens == (tokens or event.facts["prompt_tokens"] + event.facts["completion_tokens"])
+    assert 15 < table.meter.tokens < 10_000
+
+
+@pytest.mark.parametrize(("usage", "total"), [({}, None), ({"prompt_tokens": 1, "total_tokens": None}, None)])
+def test_without_the_door_crewai_would_stumble_over_a_report_without_a_total(usage: Any, total: Any) -> None:
+    """When this fails, CrewAI looks before it compares, and `tokens_of` need not change what it is given."""
+    with answering(lambda talk: talk.answer("x", usage=usage)) as wire:
+        llm = LLM(model="local-model", custom_openai=True, base_url=wire.url, api_key="x")
+        with pytest.raises(TypeError, match="NoneType"):
+            llm.call("q")
+
+
 # --- faults, by how many requests they make
 
 
@@ -163,11 +206,11 @@ def test_what_is_no_answer_is_tried_again(bench: Make, kind: str, fault: str) ->
 
 STREAMS: dict[str, Callable[[Talk], Any]] = {
     "cut in the middle": lambda talk: talk.stream(WHOLE[:20], end="break"),
-    "closed without an end": lambda talk: talk.stream(WHOLE[:20], end="close", usage=False),
+    "closed without an end": lambda talk: talk.stream(WHOLE[:20], end="close", usage=None),
     "done without an end": lambda talk: talk.stream(WHOLE[:20]),
     "truncated": lambda talk: talk.stream(WHOLE[:20], {"finish": "length"}),
     "nothing in it": lambda talk: talk.stream({"finish": "stop"}),
-    "no event at all": lambda talk: talk.stream(usage=False),
+    "no event at all": lambda talk: talk.stream(usage=None),
     "an error in it": lambda talk: talk.body(
         b'data: {"error": {"message": "overloaded", "type": "server_error"}}\n\n', content_type="text/event-stream"
     ),
@@ -205,6 +248,27 @@ def test_a_refusal_is_one_request(bench: Make, kind: str) -> None:
     made, said = fails(bench(retries=2), play, kind)
     assert made == 1
     assert "refused to answer" in said
+
+
+IN_A_200: dict[str, Callable[[Talk], Any]] = {
+    "plain": lambda talk: talk.status(200, {"error": {"message": "boo", "code": 429}}),
+    "typed": lambda talk: talk.status(200, {"error": {"message": "boo", "code": 503}}),
+    "streamed": lambda talk: talk.stream(WHOLE[:9], {"error": {}}, end="break"),
+}
+
+
+@pytest.mark.parametrize("kind", IN_A_200)
+def test_a_strict_budget_books_a_fault_inside_a_200(bench: Make, kind: str) -> None:
+    table = bench(retries=0, strict_budget=True)
+    fails(table, IN_A_200[kind], kind)
+    assert table.meter.tokens > 2048
+
+
+@pytest.mark.parametrize(("status", "booked"), [(400, False), (429, False), (503, False), (500, True), (502, True)])
+def test_a_strict_budget_books_what_a_gateway_may_have_used(bench: Make, status: int, booked: bool) -> None:
+    table = bench(retries=0, strict_budget=True)
+    fails(table, lambda talk: talk.status(status))
+    assert (table.meter.tokens > 2048) is booked
 
 
 @pytest.mark.parametrize("kind", ["typed", "streamed and typed"])

@@ -12,7 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import certifi
+import pytest
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 
@@ -40,11 +44,11 @@ class Talk:
         error = {"error": {"message": f"status {status}", "type": "test", "code": None}}
         self.body(json.dumps(error if body is None else body).encode(), status, promised=None, **headers)
 
-    def answer(self, message: Any, finish: str = "stop") -> None:
+    def answer(self, message: Any, finish: str = "stop", usage: Any = USAGE) -> None:
         """A completion; `message` is text or the assistant's message."""
         message = message if isinstance(message, dict) else {"content": message}
         choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
-        self.status(200, {**self._head("chat.completion"), "choices": [choice], "usage": USAGE})
+        self.status(200, {**self._head("chat.completion"), "choices": [choice], "usage": usage})
 
     def body(self, data: bytes, status: int = 200, *, promised: int | None = None, **headers: str) -> None:
         """`promised`: the length that is announced, longer than what comes."""
@@ -57,12 +61,12 @@ class Talk:
         self._start(200, content_type="application/json", content_length="1000000")
         self._pieces([b" "] * count, every)
 
-    def stream(self, *parts: Any, every: float = 0.0, end: str = "[DONE]", usage: bool = True) -> None:
+    def stream(self, *parts: Any, every: float = 0.0, end: str = "[DONE]", usage: Any = USAGE) -> None:
         """Pieces of text, dicts as deltas, {"finish": reason}; `end`: "[DONE]", "close" or "break"."""
         self._start(200, content_type="text/event-stream", transfer_encoding="chunked")
         events = [self._event(part) for part in parts]
-        if usage and end != "break":
-            events.append({**self._head("chat.completion.chunk"), "choices": [], "usage": USAGE})
+        if usage is not None and end != "break":
+            events.append({**self._head("chat.completion.chunk"), "choices": [], "usage": usage})
         lines = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
         lines += [b"data: [DONE]\n\n"] if end == "[DONE]" else []
         self._pieces([b"%x\r\n%s\r\n" % (len(line), line) for line in lines], every)
@@ -92,6 +96,16 @@ class Talk:
             self.handler.wfile.flush()
             self.wire.pieces += 1
             time.sleep(every)
+
+
+@contextmanager
+def one_authority(folder: Path) -> Iterator[None]:
+    """One certificate instead of all: reading them takes longer than a call to a server on loopback."""
+    path, end = folder / "one.pem", "-----END CERTIFICATE-----\n"
+    path.write_text(Path(certifi.where()).read_text("utf-8").partition(end)[0] + end, "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(path))
+        yield
 
 
 @contextmanager

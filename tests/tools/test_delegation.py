@@ -100,9 +100,9 @@ def test_the_coworker_is_at_the_task_of_who_delegates_and_its_calls_count_once(l
     ("caps", "key"),
     [
         ({"limits__tool_calls": 1}, "limits.tool_calls"),
-        ({"agents__researcher__limits": "{tool_calls: 1}"}, "researcher.limits.tool_calls"),
-        ({"tasks__research__limits": "{model_calls: 3}"}, "research.limits.model_calls"),
-        ({"agents__verifier__limits": "{model_calls: 1}"}, "verifier.limits.model_calls"),
+        ({"agents__researcher__limits": "{tool_calls: 1}"}, "agents.researcher.limits.tool_calls"),
+        ({"tasks__research__limits": "{model_calls: 3}"}, "tasks.research.limits.model_calls"),
+        ({"agents__verifier__limits": "{model_calls: 1}"}, "agents.verifier.limits.model_calls"),
     ],
 )
 def test_caps_of_every_level_hold_in_a_delegation(load: Load, scripted: Any, caps: dict[str, Any], key: str) -> None:
@@ -117,7 +117,7 @@ def test_a_second_delegation_in_a_task_goes_on_with_the_same_turn(load: Load, sc
     model = scripted(play(TO_EXPLAINER, TO_EXPLAINER, TO_EXPLAINER))
     result = run_crew(QUESTION, settings=load(agents__explainer__max_iter=2))
     assert result.outcome == "limited"
-    assert "(explainer.max_iter)" in result.reason
+    assert "(agents.explainer.max_iter)" in result.reason
     assert len([turn for turn in model.turns if who(turn) == "Explainer"]) == 2
 
 
@@ -138,7 +138,7 @@ def test_a_coworker_that_takes_too_long_is_stopped_by_its_own_cap(load: Load, sc
     settings = load(agents__verifier__max_execution_time=1)
     result = run_crew(QUESTION, settings=settings)
     assert result.outcome == "limited"
-    assert "verifier.max_execution_time" in result.reason
+    assert "agents.verifier.max_execution_time" in result.reason
     assert result.seconds < 2.7
     left = {e.facts["what"] for e in events_of(settings) if e.kind == "abandoned"}
     assert "model call" in left
@@ -152,7 +152,7 @@ def test_an_endless_coworker_is_stopped_and_cannot_hide_it(load: Load, scripted:
     model = scripted(play(TO_VERIFIER, coworker=endless))
     result = run_crew(QUESTION, settings=load(agents__verifier__max_iter=3, loops__enabled="false"))
     assert result.outcome == "limited"
-    assert "(verifier.max_iter)" in result.reason
+    assert "(agents.verifier.max_iter)" in result.reason
     assert len(model.turns) == 4
 
 
@@ -247,6 +247,10 @@ def stranger(kit):
     other = Agent(role="Stranger", goal="g", backstory="b", llm=kit.model("researcher"))
     return Crew(agents=[*kit.agents(), other], tasks=kit.tasks())
 
+def side_by_side(kit):
+    kit.task("research", async_execution=True), kit.task("verify", async_execution=True)
+    return Crew(agents=kit.agents(), tasks=kit.tasks())
+
 def planned(kit):
     return Crew(agents=kit.agents(), tasks=kit.tasks(), planning=True)
 """
@@ -273,7 +277,7 @@ def test_the_manager_of_a_hierarchical_crew_works_under_its_own_caps(load: Load,
     settings = load(crew="crews_of_mine:managed", agents__manager__max_iter=3, loops__enabled="false")
     result = run_crew(QUESTION, settings=settings)
     assert result.outcome == "limited"
-    assert "(manager.max_iter)" in result.reason
+    assert "(agents.manager.max_iter)" in result.reason
     assert [who(turn) for turn in model.turns] == ["Manager", "Researcher"] * 3
     made = tool_calls(settings, DELEGATION[0])
     assert {(e.facts["agent"], e.facts["task"]) for e in made} == {("manager", "research")}
@@ -298,3 +302,26 @@ def test_a_crew_with_something_that_no_cap_holds_for_is_refused(
         run_crew(QUESTION, settings=load(crew=f"crews_of_mine:{crew}"))
     assert "kit." in caught.value.hint
     assert not model.turns
+
+
+@pytest.mark.usefixtures("crews")
+def test_an_agent_in_two_tasks_at_once_is_refused_before_the_run(load: Load, scripted: Any) -> None:
+    model = scripted(good)
+    same = {"tasks__verify__agent": "researcher", "agents__researcher__tools": "[search_knowledge, read_source]"}
+    settings = load(crew="crews_of_mine:side_by_side", tasks__verify__context="[]", **same)
+    with pytest.raises(ConfigError) as caught:
+        run_crew(QUESTION, settings=settings)
+    assert str(caught.value) == (
+        'crews_of_mine:side_by_side: the agent "researcher" stands in two tasks that may run at the same time,'
+        ' "research" and "verify" (async_execution)'
+    )
+    assert "another agent" in caught.value.hint
+    assert not model.turns
+
+
+@pytest.mark.usefixtures("crews")
+def test_two_agents_may_work_side_by_side(load: Load, scripted: Any) -> None:
+    model = scripted(lambda turn: good(turn) if turn.task == "research" else "nothing")
+    result = run_crew(QUESTION, settings=load(crew="crews_of_mine:side_by_side", tasks__verify__context="[]"))
+    assert result.outcome == "rejected", result.reason
+    assert {"research", "verify"} <= {turn.task for turn in model.turns}

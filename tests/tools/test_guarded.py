@@ -666,3 +666,41 @@ def test_a_timeout_that_is_none_is_refused_with_its_line(seconds: Any) -> None:
 def test_values_become_what_json_knows() -> None:
     assert plain({1: [Point(2), {3}], b"k": None}) == {"1": [{"x": 2}, [3]], "k": None}
     assert plain(Row) == str(Row)
+
+
+# --- late, and pretending
+
+
+def test_a_result_that_comes_after_its_time_is_none(make: Make) -> None:
+    """What holds the interpreter's lock keeps its caller from leaving in time: here the whole process stands still."""
+    bench = make(rules={"probe": {"seconds": 0.2}})
+
+    def probe() -> str:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(60)  # nobody else runs until this lets go by itself
+        try:
+            until = time.monotonic() + 0.6
+            while time.monotonic() < until:
+                pass
+        finally:
+            sys.setswitchinterval(before)
+        return "too late"
+
+    said = bench.call(probe)
+    assert said == "probe failed: no answer within 0.2 s (policy.tools.probe.seconds)"
+    assert bench.events()[0].facts["failed"]
+
+
+def test_a_time_out_of_the_tools_own_is_told_in_its_words(make: Make) -> None:
+    bench = make()
+    assert bench.call(raising(TimeoutError("the printer is busy"))) == "probe failed: the printer is busy"
+    assert not bench.events("abandoned")
+
+
+@pytest.mark.parametrize("error", [LimitExceeded("usd", 2, 1, key="limits.usd"), RunEnded("stopped by SIGINT")])
+def test_a_tool_that_says_by_itself_that_the_run_has_ended_has_failed(make: Make, error: Exception) -> None:
+    bench = make()
+    said = bench.call(raising(error))
+    kind = type(error).__name__
+    assert said == f"probe failed: it raised {kind} by itself; no cap of the run was reached"
+    assert bench.meter.ended is None

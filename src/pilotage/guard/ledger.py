@@ -1,8 +1,8 @@
 """Accounts: what a run, an agent, a task or a turn may spend, has spent, and holds back for calls under way.
 
-One account for the run (`limits`), one for each agent over the whole run (`researcher.limits`), one for each task,
-whoever works on it (`research.limits`), and one for each agent at a task (`researcher.max_iter`). A call starts when
-all accounts that it belongs to allow it, and counts once in each. An account is changed under the lock of its ledger.
+One account for the run (`limits`), one for each agent over the whole run (`agents.researcher.limits`), one for each
+task, whoever works on it (`tasks.research.limits`), and one for each agent at a task (`agents.researcher.max_iter`). A
+call starts when all accounts that it belongs to allow it, and counts once in each; it is changed under one lock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilotage.errors import LimitExceeded
+from pilotage.errors import LimitExceeded, counted, figure
 from pilotage.spec import CapSpec, LimitSpec
 
 
@@ -125,11 +125,12 @@ class Hold:
             self._release()
 
     def lose(self) -> None:
-        """Left behind, and nobody knows what it used: what is held for it is booked, since it may be billed."""
-        if self._worst:
-            self.charge(self._worst.tokens, self._worst.usd)
-        else:
-            self.drop()
+        """Left behind, and nobody knows what it used: what is held for it is booked, since it may be billed.
+
+        When nothing is held, its tokens count as none and the usd of its accounts as unknown.
+        """
+        held = self._worst or Worst(0, None)
+        self.charge(held.tokens, held.usd)
 
     def _release(self) -> bool:
         was_open, self._open = self._open, False
@@ -162,5 +163,5 @@ def first_refusal(
 def _amount(kind: str, value: float, *, unit: bool = True) -> str:
     """3,210 tokens · $0.042"""
     if kind == "usd":
-        return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.4g}"
-    return f"{value:,.0f}{' tokens' if unit else ''}"
+        return f"${value:,.2f}" if value >= 1 or value == 0 else f"${figure(value)}"
+    return counted(value, "tokens") if unit else figure(value)

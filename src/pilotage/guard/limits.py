@@ -2,23 +2,26 @@
 
 A call runs in a thread of its own and is waited for no longer than its own cap, its agent's, its task's and the run's.
 What is past its time is abandoned, not waited for, and journalled. What is not covered: the abandoned thread itself,
-which Python cannot kill, and, without limits.strict_budget, the tokens of the calls in flight, known only after them.
+which Python cannot kill (one that holds the interpreter's lock, in a C extension, delays every end until it lets go),
+and, without limits.strict_budget, the tokens of the calls in flight, known only after them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 from pilotage.errors import LimitExceeded, PilotageError, StoreError
 from pilotage.guard.ledger import Account, Hold, Worst, first_refusal
+from pilotage.guard.waiting import EndedMeanwhile, Late, Outcome, fail, start, wait_for
 from pilotage.record.journal import Journal
+from pilotage.record.store import WAITS
 from pilotage.settings import AGENTS, CONFIG, TASKS
 from pilotage.spec import CapSpec, LimitSpec
 
@@ -26,6 +29,7 @@ __all__ = ["Ended", "Hold", "Meter", "RunEnded", "Worst"]
 
 T = TypeVar("T")
 SETTLES = 1.0  # seconds for threads that wait to note what they leave behind
+LAST = 1.0  # seconds, all in all, that writes wait for a locked journal after the end of the run
 UNWINDS = 1.0  # seconds that CrewAI gets to unwind after the run has ended; then it is left behind
 
 
@@ -54,17 +58,20 @@ class Meter:
         agents: Mapping[str, CapSpec] | None = None, tasks: Mapping[str, CapSpec] | None = None,
     ) -> None:  # fmt: skip
         self.limits, self.journal = limits, journal
+        journal.until, journal.on_failure = self._write_until, self._journal_failed
         self.ended: Ended | None = None
         self._run = Account(limits, "limits", CONFIG)
         self._run.clock.start()
-        self._agents = {name: Account(caps, f"{name}.limits", AGENTS, name) for name, caps in (agents or {}).items()}
-        self._tasks = {name: Account(caps, f"{name}.limits", TASKS, name) for name, caps in (tasks or {}).items()}
+        self._run_over = time.monotonic() + limits.seconds
+        self._agents = _accounts_of(agents or {}, "agents", AGENTS)
+        self._tasks = _accounts_of(tasks or {}, "tasks", TASKS)
         self._turns: dict[tuple[str, str], Account] = {}
         self._at: dict[str, list[str]] = {}  # the tasks that each agent is at, the last one now
         self._waiting: set[Future[Any]] = set()
         self._recording = 0
         self._at_end: list[Callable[[], None]] = []
         self._end_key: str | None = None
+        self._ended_at = inf
         self._lock = threading.RLock()
         self._quiet = threading.Condition(self._lock)
         self._stopped = threading.Event()
@@ -96,9 +103,10 @@ class Meter:
     def begin_turn(self, agent: str, task: str, max_iter: int, seconds: float) -> None:
         """The agent works on the task from now on. Begun again, the same turn goes on: its caps are for one task."""
         caps = CapSpec(iterations=max_iter, seconds=seconds)
-        keys = {"iterations": f"{agent}.max_iter", "seconds": f"{agent}.max_execution_time"}
+        own = f"agents.{agent}"
+        keys = {"iterations": f"{own}.max_iter", "seconds": f"{own}.max_execution_time"}
         with self._lock:
-            self._turns.setdefault((agent, task), Account(caps, agent, AGENTS, agent, keys))
+            self._turns.setdefault((agent, task), Account(caps, own, AGENTS, agent, keys))
             self._at.setdefault(agent, []).append(task)
             for account in self._accounts(agent)[1:]:
                 account.clock.start()
@@ -141,34 +149,38 @@ class Meter:
             capped = [(cap - a.used("seconds"), a.key("seconds")) for a, cap in self._capped(agent, "seconds")]
         return min(capped)
 
-    def within(self, agent: str, seconds: float, key: str, call: Callable[[], T], *, what: str = "model call") -> T:
+    def within(
+        self, agent: str, seconds: float, key: str, call: Callable[[], T], *,
+        what: str = "model call", late: bool = True,
+    ) -> T:  # fmt: skip
         """`call()` in a thread of its own, for at most `seconds` and as long as the agent has time left.
 
         Raises TimeoutError when the call's own cap is the one that was reached, LimitExceeded for a deadline,
-        RunEnded when the run ends meanwhile. What is left behind is journalled as `what`.
+        RunEnded when the run ends meanwhile. What is left behind is journalled as `what`. An answer that came late and
+        was still found, since the call held the interpreter's lock, counts when `late` allows it: it is paid for.
         """
         left, deadline = self.time_left(agent)
-        outcome: Future[T] = Future()
+        outcome: Outcome[T] = Future()
         with self._lock:
             self.raise_if_ended()
             self._waiting.add(outcome)
         started = time.monotonic()
         try:
-            _start(call, outcome, f"pilotage-{key}")
-            return outcome.result(timeout=max(0.0, min(seconds, left, threading.TIMEOUT_MAX)))
-        except TimeoutError:
-            if outcome.done():
-                raise
+            start(call, outcome, f"pilotage-{key}")
+            result, at = wait_for(outcome, min(seconds, left))
+            if late or at - started <= min(seconds, left):
+                return result
+        except Late:
             self._leave_behind(what, agent, started, key if seconds <= left else deadline)
-            self._check_time(agent)
-            raise TimeoutError(f"no answer within {seconds:g} s ({key})") from None
-        except _EndedMeanwhile as error:
+        except EndedMeanwhile as error:
             self._leave_behind(what, agent, started, self._end_key)
             raise RunEnded(str(error)) from None
         finally:
             with self._quiet:
                 self._waiting.discard(outcome)
                 self._quiet.notify_all()
+        self._check_time(agent)
+        raise TimeoutError(f"no answer within {seconds:g} s ({key})")
 
     def at_end(self, action: Callable[[], None]) -> None:
         """Do this when the run ends, or now when it has ended: it kills what can be killed."""
@@ -195,11 +207,12 @@ class Meter:
         with self._lock:
             if self.ended is not None:
                 return self.ended
-            self.ended, self._end_key = ended, limit.get("key")
+            self.ended, self._end_key, self._ended_at = ended, limit.get("key"), time.monotonic()
             self._recording += 1
         try:
             if limit:
-                self.journal.append("limit", **limit)
+                with contextlib.suppress(StoreError):  # the end stands; `outcome` says that the journal lacks it
+                    self.journal.append("limit", **limit)
         finally:
             self._release()
         return ended
@@ -218,7 +231,7 @@ class Meter:
         self._stopped.set()
         with self._quiet:
             for outcome in list(self._waiting):
-                _settle(outcome, error=_EndedMeanwhile(self.ended.reason if self.ended else ""))
+                fail(outcome, EndedMeanwhile(self.ended.reason if self.ended else ""))
             actions, self._at_end = self._at_end, []
             self._recording -= 1
             self._quiet.notify_all()
@@ -264,6 +277,14 @@ class Meter:
             account, cap = min(self._capped(agent, kind), key=lambda found: found[1])
         return cap, account.key(kind)
 
+    def _write_until(self, since: float) -> float:
+        """When a write gives up that has waited for the journal since then: WAITS, but LAST after the end at most."""
+        over = min(self._ended_at, self._run_over)
+        return min(since + WAITS, max(since, over) + LAST)
+
+    def _journal_failed(self, error: StoreError) -> None:
+        self.end(Ended("failed", str(error), error.hint))
+
     def _leave_behind(self, what: str, agent: str, started: float, key: str | None) -> None:
         """Journal a call that nobody waits for any more, unless the journal is sealed already."""
         seconds = round(time.monotonic() - started, 4)
@@ -271,28 +292,5 @@ class Meter:
             self.journal.append("abandoned", what=what, agent=agent, seconds=seconds, key=key)
 
 
-class _EndedMeanwhile(Exception):
-    """Put in place of a call's outcome when the run ends."""
-
-
-def _start(call: Callable[[], T], outcome: Future[T], name: str) -> None:
-    context = contextvars.copy_context()
-
-    def work() -> None:
-        try:
-            result = context.run(call)
-        except BaseException as error:
-            _settle(outcome, error=error)
-        else:
-            _settle(outcome, result=result)
-
-    threading.Thread(target=work, name=name, daemon=True).start()
-
-
-def _settle(outcome: Future[T], result: T | None = None, error: BaseException | None = None) -> None:
-    """Set a result unless one is there already: the run may have ended while the call was under way."""
-    with contextlib.suppress(InvalidStateError):
-        if error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(result)  # type: ignore[arg-type]
+def _accounts_of(caps: Mapping[str, CapSpec], head: str, file: str) -> dict[str, Account]:
+    return {name: Account(cap, f"{head}.{name}.limits", file, name) for name, cap in caps.items()}

@@ -18,8 +18,6 @@ from pilotage.record.journal import Event, Journal
 from pilotage.settings import CONFIG
 from pilotage.spec import LoopSpec
 
-OWN_KEYS = {"cycle": "cycles", "monologue": "monologue", "stagnation": "stagnation"}  # the others: stop
-
 
 class Looping:
     """The watch of one run, and what it has to say to each agent. `tools` are those that each agent has."""
@@ -27,15 +25,15 @@ class Looping:
     def __init__(self, spec: LoopSpec, meter: Meter, journal: Journal, tools: Mapping[str, Sequence[str]]) -> None:
         self._spec, self._meter, self._journal = spec, meter, journal
         self._watch = Watch(spec, tools)
-        self._nudges: list[tuple[str, str | None, str]] = []  # agent, task, what to say
+        self._nudges: dict[tuple[str, str], tuple[str | None, str]] = {}  # by agent and rule: task, what to say
         self._lock = threading.Lock()
         if spec.enabled:
             journal.listen(self._look)
 
     def nudges(self, agent: str) -> list[str]:
-        """What the agent is to be told with its next call, oldest first."""
+        """What the agent is to be told with its next call, oldest first; the newest alone of each rule."""
         with self._lock:
-            return [said for who, _, said in self._nudges if who == agent]
+            return [said for (who, _), (_, said) in self._nudges.items() if who == agent]
 
     def _look(self, event: Event) -> None:
         """Called by whatever thread has journalled the event, and again for what is journalled here."""
@@ -43,7 +41,8 @@ class Looping:
             return
         with self._lock:
             if event.kind == "task_ended":
-                self._nudges = [nudge for nudge in self._nudges if nudge[1] != event.facts.get("task")]
+                over = event.facts.get("task")
+                self._nudges = {key: nudge for key, nudge in self._nudges.items() if nudge[0] != over}
             step = steps_of(event)
             verdict = self._watch.step(step) if step else None
         if verdict and verdict.level == "nudge":
@@ -53,22 +52,24 @@ class Looping:
 
     def _nudge(self, verdict: Verdict) -> None:
         with self._lock:
-            self._nudges.append((verdict.agent, self._meter.task_of(verdict.agent), verdict.nudge))
+            key = (verdict.agent, verdict.kind)
+            self._nudges.pop(key, None)
+            self._nudges[key] = (self._meter.task_of(verdict.agent), verdict.nudge)
         self._record(verdict)
 
     def _stop(self, verdict: Verdict) -> None:
         self._record(verdict)
-        name = OWN_KEYS.get(verdict.kind, "stop")
-        reason = f"Run stopped: {verdict.evidence.rstrip('.')} (loop: {verdict.kind}, loops.{name})"
-        hint = f"see `pilotage loops --run last`; thresholds: loops in {CONFIG}"
+        key = f"loops.{verdict.key}"
+        reason = f"Run stopped: {verdict.evidence.rstrip('.')} (loop: {verdict.kind}, {key})"
+        hint = f"a tool whose repetition is work goes into loops.exempt in {CONFIG}; see `pilotage loops --run last`"
         self._meter.end(
             Ended("limited", reason, hint),
-            limit="loop", value=len(verdict.steps), cap=getattr(self._spec, name), key=f"loops.{name}",
+            limit="loop", value=verdict.times, cap=getattr(self._spec, verdict.key), key=key,
         )  # fmt: skip
 
     def _record(self, verdict: Verdict) -> None:
         self._journal.append(
-            "loop", {"evidence": verdict.evidence, "nudge": verdict.nudge},
+            "loop", {"evidence": verdict.evidence} | ({"nudge": verdict.nudge} if verdict.nudge else {}),
             rule=verdict.kind, level=verdict.level, agent=verdict.agent,
-            first_step=verdict.first_step, steps=len(verdict.steps),
+            first_step=verdict.first_step, last_step=verdict.stopped_at, times=verdict.times,
         )  # fmt: skip

@@ -13,33 +13,42 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pilotage.guard.rules import Again, Cycle, Monologue, Recurrence, Rule, SameError, Stagnation, Trace
-from pilotage.guard.steps import Step, step_of_row
+from pilotage.guard.rules import Again, Cycle, Monologue, Recurrence, Rule, SameError, Stagnation
+from pilotage.guard.steps import Step, step_of_row, visible
+from pilotage.guard.trace import Trace
 from pilotage.spec import LoopSpec
 
-NUMBERS = 8  # steps that a sentence lists
 NAME = 80  # characters of a name that are shown: a model may have made it up
 
-_DONE = {
+_DONE = {  # by a call, in a message, by a message that is a call in words
     "repeat": ("called {name} {times} times with the same arguments and got the same result each time",
-               "said the same {times} times"),
+               "said the same {times} times", "asked for {name} {times} times in the same words"),
     "near-repeat": ("called {name} {times} times with almost the same arguments and got nothing new",
-                    "said almost the same {times} times"),
-    "error": ("had {name} fail {times} times in the same way", ""),
-    "cycle": ("gone through the same {length} steps {times} times",) * 2,
-    "monologue": ("", "written {times} thoughts in a row without an action or a new claim"),
-    "stagnation": ("made {times} calls that brought nothing new", ""),
+                    "said almost the same {times} times", "asked for {name} {times} times in almost the same words"),
+    "error": ("had {name} fail {times} times in the same way",) * 3,
+    "cycle": ("gone through the same {length} steps {times} times",) * 3,
+    "monologue": ("written {times} thoughts in a row without an action or a new claim",) * 3,
+    "stagnation": ("made {times} calls that brought nothing new",) * 3,
 }  # fmt: skip
-_HELPS = {"error": "The same way will fail again", "monologue": "Another thought will not help"}
+_HELPS = {
+    "error": "The same way will fail again", "cycle": "Another round will not help",
+    "monologue": "Another thought will not help",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A repetition: `evidence` is a sentence for people, `nudge` one to the agent. Steps carry their own numbers."""
+    """A repetition: `evidence` is a sentence for people, `nudge` one to the agent, none at a stop.
+
+    `times` is how often, in rounds for a cycle, and `key` the setting that this comes up to at a stop; `steps` are the
+    numbers of the first steps and of the last.
+    """
 
     kind: str
     level: Literal["nudge", "stop"]
     steps: tuple[int, ...]
+    times: int
+    key: str
     agent: str
     evidence: str
     nudge: str
@@ -64,15 +73,15 @@ class Watch:
             Monologue(self.spec), Stagnation(self.spec),
         )  # fmt: skip
         self._used: dict[str, set[str]] = {}
-        self._told: set[tuple[str, int]] = set()
+        self._told: dict[tuple[str, str], int] = {}  # the last step of what was told, by agent and subject
 
     def step(self, step: Step) -> Verdict | None:
-        """What is due at this step; a stop goes before a nudge, and each repetition has one nudge."""
+        """What is due at this step; a stop goes before a nudge, and no step counts for two nudges on one subject."""
         if not self.spec.enabled:
             return None
         self._used.setdefault(step.agent, set()).add(step.name)
         self._trace.add(step)
-        if step.name in self.spec.polling and not step.is_failure:
+        if step.name in self.spec.exempt and not step.is_failure:
             return None
         seen = [rule.see(step, self._trace) for rule in self._rules]
         found = [recurrence for recurrence in seen if recurrence]
@@ -80,27 +89,33 @@ class Watch:
             if recurrence.times >= recurrence.stop:
                 return self._verdict(recurrence, "stop")
         untold = self._untold(found)
-        return self._verdict(untold[0], "nudge") if untold else None
+        return self._verdict(untold, "nudge") if untold else None
 
-    def _untold(self, found: Sequence[Recurrence]) -> list[Recurrence]:
-        """What is due for a nudge and has had none; rules that see the same repetition speak once."""
-        due = {(r.step.agent, r.steps[0]): r for r in reversed(found) if r.times >= r.nudge}
-        untold = [recurrence for key, recurrence in reversed(due.items()) if key not in self._told]
-        self._told.update(due)
-        return untold
+    def _untold(self, found: Sequence[Recurrence]) -> Recurrence | None:
+        """The first that began after the last nudge on its subject."""
+        for one in found:
+            subject = _subject(one)
+            if one.steps[0] > self._told.get(subject, -1):
+                self._told[subject] = one.step.number
+                return one
+        return None
 
     def _verdict(self, found: Recurrence, level: Literal["nudge", "stop"]) -> Verdict:
-        agent, done = found.step.agent, _done(found)
-        evidence = f"{_who(found)} {done} ({_listed(found.steps)})"
-        return Verdict(found.kind, level, found.steps, agent, evidence, self._nudge(found, done))
+        done = _done(found)
+        evidence = f"{_who(found)} {done} ({_where(found)})"
+        return Verdict(
+            found.kind, level, found.steps, _times(found), found.key, found.step.agent, evidence,
+            self._nudge(found, done) if level == "nudge" else "",
+        )  # fmt: skip
 
     def _nudge(self, found: Recurrence, done: str) -> str:
-        """No word of a result stands in it: results are data, and this is said to the agent."""
-        helps = _HELPS.get(
-            found.kind, "Another call will not help" if found.step.is_tool else "Saying it again will not help"
-        )
-        agent = found.step.agent
-        unused = [name for name in self.tools.get(agent, ()) if name not in self._used.get(agent, ())]
+        """No word of a result or an argument stands in it: those are data, and this is said to the agent."""
+        step = found.step
+        if step.kind == "check":
+            return f"You have {done}. {_HELPS['error']}: change what it names in a way that you have not tried."
+        is_call = step.is_tool or bool(step.wanted)
+        helps = _HELPS.get(found.kind, "Another call will not help" if is_call else "Saying it again will not help")
+        unused = [name for name in self.tools.get(step.agent, ()) if name not in self._used[step.agent]]
         untried = f"one of the tools you have not used ({', '.join(unused)}), " if unused else ""
         return f"You have {done}. {helps}: use what you have, try different words, {untried}or give your final answer."
 
@@ -117,22 +132,38 @@ def find_loop(events: Iterable[Mapping[str, Any]], spec: LoopSpec | None = None)
     return next((verdict for verdict in verdicts if verdict and verdict.level == "stop"), None)
 
 
+def _subject(found: Recurrence) -> tuple[str, str]:
+    """What an agent is told about: a tool, what it says, or all that it does."""
+    step = found.step
+    return (step.agent, found.kind if found.kind in ("cycle", "stagnation") else step.name if step.is_tool else "")
+
+
+def _times(found: Recurrence) -> int:
+    return found.times if found.kind == "cycle" else found.count
+
+
 def _done(found: Recurrence) -> str:
-    called, said = _DONE[found.kind]
-    times = found.times if found.kind == "cycle" else len(found.steps)
-    length = len(found.steps) // found.times
-    return (called if found.step.is_tool else said).format(name=found.step.name[:NAME], times=times, length=length)
+    by_call, said, in_words = _DONE[found.kind]
+    step = found.step
+    form = by_call if step.is_tool else in_words if step.wanted else said
+    return form.format(name=_name(step), times=_times(found), length=found.count // found.times)
+
+
+def _name(step: Step) -> str:
+    name = visible(step.name or step.wanted, NAME)
+    return f"the check `{name.removeprefix('check ')}`" if step.kind == "check" else name
 
 
 def _who(found: Recurrence) -> str:
     """The subject of a sentence: `Vet has`, `Vet and Beekeeper have`."""
-    names = [name[:NAME] for name in dict.fromkeys(found.agents or (found.step.agent,))]
+    names = [visible(name, NAME) for name in dict.fromkeys(found.agents or (found.step.agent,))]
     return f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'}"
 
 
-def _listed(steps: Sequence[int]) -> str:
-    """`steps 3, 5, 7`; of many the first ones and the last."""
-    shown = [str(step) for step in steps]
-    if len(shown) > NUMBERS:
-        shown = [*shown[: NUMBERS - 1], "…", shown[-1]]
-    return "steps " + ", ".join(shown)
+def _where(found: Recurrence) -> str:
+    """`steps 3, 5, 7; query: "foxes"`; of many steps the first ones and the last."""
+    shown = [str(step) for step in found.steps]
+    if found.count > len(shown):
+        shown.insert(-1, "…")
+    example = found.step.example if found.kind in ("repeat", "near-repeat", "error") else ""
+    return f"steps {', '.join(shown)}{'; ' if example else ''}{example}"

@@ -14,16 +14,18 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from pilotage.guard.likeness import DEEPEST, masked, normal, plain, read_json, words
+from pilotage.guard.likeness import DEEPEST, masked, normal, plain, read_json, shown, words
 
 if TYPE_CHECKING:
     from pilotage.record.journal import Event
 
-BARE, BARE_WORDS = 40, 6  # a result of fewer characters, and of no more words, says no more than "done"
+BARE, BARE_WORDS = 40, 6  # a result of fewer characters and fewer words than these says no more than "done"
 SHORT = 120  # characters of a result in which a word of failure or emptiness is about the call itself
 TROUBLE = ("err", "warn", "fault")  # lists of these may be empty without the result being empty
 STEM = 5  # letters by which a word is known
 LONG = 12  # words from which a message has something to say
+QUOTED = 50  # arguments that are looked for in a failure, the longest
+EXAMPLE = 60  # characters of an argument that people are shown
 
 _FAILED = re.compile(
     r"\b(?:error|exception|traceback|fail(?:ed|ure)|denied|refused|forbidden|unauthorized|timed? ?out|unavailable|"
@@ -38,6 +40,8 @@ _EMPTY = re.compile(
     r"|^\W*(?:no|0|zero) (?:\w+ ){0,2}(?:results?|match(?:es)?|hits?|rows?|records?|entries|documents?|items?)\b",
     re.IGNORECASE,
 )
+_ACTION = re.compile(r"^[ \t]*Action:[ \t]*(\S.*)", re.MULTILINE)
+_PASSING_NUMBER = re.compile(r"0x[\da-f]+|\d{4,}")
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,21 @@ class Step:
         """A message that is a call in words (ReAct). The call is a step of its own, and its result says more."""
         return "Action Input:" in self.text
 
+    @property
+    def wanted(self) -> str:
+        """The tool that a call in words names."""
+        found = _ACTION.search(self.text) if self.is_action else None
+        return found[1].strip() if found else ""
+
+    @property
+    def example(self) -> str:
+        """One of the arguments, for people: `query: "red foxes"`. An agent is told none: it may quote a result."""
+        arguments = read_json(self.arguments)
+        pairs = arguments.items() if isinstance(arguments, Mapping) else [("arguments", arguments)]
+        name, value = next(((name, value) for name, value in pairs if value not in (None, "")), ("", ""))
+        text = visible(_as_text(value), EXAMPLE)
+        return f'{visible(_as_text(name), EXAMPLE)}: "{text}"' if text else ""
+
     @cached_property
     def pairs(self) -> frozenset[int]:
         """What a message says, as pairs of neighbouring words."""
@@ -97,11 +116,11 @@ class Step:
 
     @cached_property
     def complaint(self) -> str:
-        """The text of a failure without the arguments that it quotes."""
+        """The text of a failure without the arguments that it quotes, addresses and long numbers. Small ones count."""
         text = self.outcome.casefold()
-        for value in sorted(_scalars(read_json(self.arguments)), key=len, reverse=True):
+        for value in sorted(_scalars(read_json(self.arguments)), key=len, reverse=True)[:QUOTED]:
             text = text.replace(value.casefold(), "…")
-        return text
+        return _PASSING_NUMBER.sub("~", text)
 
     @cached_property
     def outcome(self) -> str:
@@ -120,8 +139,9 @@ class Step:
     @cached_property
     def is_bare(self) -> bool:
         """A short acknowledgement: it says that the call was made, not what came of it."""
-        short = len(self.outcome) < BARE and self.outcome.count(" ") < BARE_WORDS
-        return self.is_tool and short and not self.is_failure and not self.is_empty
+        if not self.is_tool or len(self.outcome) >= BARE or len(words(self.outcome)) >= BARE_WORDS:
+            return False
+        return not self.is_failure and not self.is_empty
 
     @cached_property
     def is_telling(self) -> bool:
@@ -137,6 +157,14 @@ def step_of_row(row: Mapping[str, Any], number: int) -> Step:
         number, _as_text(row.get("agent")), kind, _as_text(row.get("name")), row.get("arguments"), row.get("result"),
         _as_text(row.get("text")), failed if isinstance(failed, bool) else None,
     )  # fmt: skip
+
+
+def visible(text: str, most: int) -> str:
+    """The beginning of a text on one line, without what a terminal would act on; `…` where it was cut."""
+    if len(text) <= most and text.isprintable():
+        return text
+    line = " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * most]).split())
+    return line if len(line) <= most else f"{line[:most]}…"
 
 
 def steps_of(event: Event) -> Step | None:
@@ -175,7 +203,7 @@ def _as_text(value: Any) -> str:
     try:
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     except (TypeError, ValueError, RecursionError):  # keys of several types, a circle, a tower
-        return repr(value)
+        return shown(value)
 
 
 def _scalars(value: Any, depth: int = 0) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""What comes back from a provider: as text, as tokens, and whether it is an answer at all.
+"""What comes back from a provider: as text, and whether it is an answer at all.
 
 CrewAI hands out an answer that was cut at max_tokens, and a stream that broke off, like any other (crewai 1.15); the
 reason why an answer ended is seen only by the methods that model/subclass.py overrides. What is not covered: a server
-that says "stop" where it has cut, and LiteLLM's class, which says it for a stream that was closed without a reason.
+that says "stop" where it has cut, LiteLLM's class, which says it for a stream that was closed without a reason, and a
+refusal in the pieces of a plain stream, which CrewAI drops: it is an empty answer, and asked for again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from pydantic import BaseModel
 
 from pilotage.checks.results import parse
 
-TOKENS = ("prompt_tokens", "completion_tokens", "cached_prompt_tokens")
 ACTION = re.compile(r"^\s*Action\s*:\s*([^\n]*[^\s*`\"'])", re.MULTILINE)
 LONGEST = 1_000_000  # characters of an answer; far beyond what any model writes at once
 CUT = "the answer was cut at its longest (model.max_tokens)"
@@ -123,14 +123,6 @@ def check_message(response: Any) -> None:
         raise Refused(f"the model refused to answer: {str(refusal)[:200]}")
     if hasattr(message, "parsed") and message.parsed is None and not message.tool_calls:
         raise EmptyAnswer("the model answered with nothing")
-
-
-def tokens_of(usage: dict[str, Any]) -> dict[str, int]:
-    """Prompt, completion and cached tokens from a usage block of any provider."""
-    from crewai.types.usage_metrics import UsageMetrics
-
-    metrics = UsageMetrics.from_provider_dict(usage)
-    return {name: int(getattr(metrics, name)) for name in TOKENS} if metrics else {}
 
 
 def pack(answer: Any) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,11 +23,12 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from pilotage.errors import ConfigError, LimitExceeded, PilotageError, StoreError
 from pilotage.guard.limits import Ended, Hold, Meter, RunEnded
 from pilotage.model import retries
-from pilotage.model.answers import TOKENS, Attempt, Call, check, pack, wanted_tools
+from pilotage.model.answers import Attempt, BadAnswer, Call, Refused, Truncated, check, pack, wanted_tools
 from pilotage.model.fallbacks import Candidate, Fallbacks, all_failed
 from pilotage.model.prices import price
 from pilotage.model.subclass import guarded
-from pilotage.model.worst import worst_of
+from pilotage.model.usage import Used, estimate, guess, reported
+from pilotage.model.worst import longest_answer, worst_of
 from pilotage.names import DELEGATION, tool_name
 from pilotage.record.journal import Journal
 from pilotage.settings import AGENTS
@@ -47,12 +48,21 @@ class Asked:
     model: Candidate
     call: Call
     again: bool  # another model was asked before
+    faults: list[Ended] = field(default_factory=list)  # what went wrong since the agent asked, with any model
 
     @property
     def request(self) -> dict[str, Any]:
         request = {"model": self.model.name, "messages": self.call.messages, "tools": self.call.tools or None}
         kind = self.call.response_model
         return request | ({"response_model": kind.__name__} if kind is not None else {})
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What one attempt has used, as far as anybody knows; `usd` is None without a price."""
+
+    used: Used = field(default_factory=Used)
+    usd: float | None = None
 
 
 class Door:
@@ -69,7 +79,7 @@ class Door:
     def through(self, llm: Any, call: Call) -> Any:
         """Make the call, with retries and fallbacks; returns the provider's answer or raises Stopped."""
         try:
-            return self._ask_in_turn([Candidate(self.name, llm, self.free), *self.fallbacks.models], call)
+            return self._ask_in_turn(self.fallbacks.after(Candidate(self.name, llm, self.free)), call)
         except (RunEnded, LimitExceeded) as error:
             raise Stopped(str(error), source="pilotage") from None
         except HookAborted:
@@ -81,12 +91,16 @@ class Door:
     def _ask_in_turn(self, models: Sequence[Candidate], call: Call) -> Any:
         call = replace(call, messages=with_nudges(call.messages, self.nudges()))
         failures, again = [], False
+        faults: list[Ended] = []
         for number, model in enumerate(models):
             failure = self.fallbacks.why_lost(model)
             if failure is None:
                 try:
-                    return self._ask(Asked(model, call if number == 0 else for_another(call), again))
-                except (RunEnded, LimitExceeded, StoreError, HookAborted):
+                    return self._ask(Asked(model, call if number == 0 else for_another(call), again, faults))
+                except LimitExceeded as error:
+                    self._explain(error, faults)
+                    raise
+                except (RunEnded, StoreError, HookAborted):
                     raise
                 except Exception as error:
                     if isinstance(error, PilotageError) and not isinstance(error, ConfigError):
@@ -123,7 +137,7 @@ class Door:
 
     def _once(self, asked: Asked, number: int) -> Any:
         """One attempt: checked against the caps, made, judged, journalled."""
-        llm, worst = asked.model.llm, worst_of(asked.model, asked.call)
+        llm, worst, answer = asked.model.llm, worst_of(asked.model, asked.call), None
         hold = self.meter.before_model_call(self.agent, retry=asked.again or number > 1, worst=worst)
         attempt = Attempt(number, streamed=bool(llm.stream))
         seconds, key = self.meter.call_seconds(self.agent)
@@ -132,9 +146,11 @@ class Door:
             check(answer, attempt, asked.call.wanted)
         except Exception as error:
             fault = self._fault(asked, attempt, error, f"no answer within {seconds:g} s ({key})")
-            usd = self._charge(hold, asked.model, attempt, fault)
+            bill = self._charge(hold, asked, attempt, answer, fault)
             with contextlib.suppress(*([StoreError] if self.meter.ended else [])):  # the journal may be sealed
-                self._record(asked, attempt, usd, error=f"{type(fault).__name__}: {fault}")
+                self._record(asked, attempt, bill, error=f"{type(fault).__name__}: {fault}")
+            if not isinstance(fault, PilotageError | HookAborted):
+                asked.faults.append(retries.provider_failure(fault, asked.model.name, self.journal.redactor))
             if fault is error:
                 raise
             raise fault from error
@@ -142,7 +158,7 @@ class Door:
             attempt.left = True
             llm.hang_up(attempt)
         packed = pack(answer)
-        self._record(asked, attempt, self._charge(hold, asked.model, attempt), answer=packed)
+        self._record(asked, attempt, self._charge(hold, asked, attempt, packed), answer=packed)
         self._note_unknown(asked, packed)
         return answer
 
@@ -151,34 +167,53 @@ class Door:
         return TimeoutError(late) if retries.is_timeout(fault) else fault
 
     def _charge(
-        self, hold: Hold, model: Candidate, attempt: Attempt, error: BaseException | None = None
-    ) -> float | None:  # fmt: skip
-        """Book what the attempt used; returns its price, None when nobody knows it."""
-        prompt, completion, cached = (attempt.usage[name] for name in TOKENS)
-        tokens = prompt + completion
-        usd = 0.0 if model.free else price(model.name, prompt, completion, cached) if tokens else None
-        if tokens or model.free or (error is None and not self.meter.limits.strict_budget):
-            hold.charge(tokens, usd)
-        elif error is not None and retries.used_nothing(error):
+        self, hold: Hold, asked: Asked, attempt: Attempt, answer: Any, error: Exception | None = None
+    ) -> Bill:  # fmt: skip
+        """Book what the attempt used, as reported or else estimated; a strict budget books no estimate."""
+        model, used = asked.model, reported(attempt.usage)
+        if used is None and not model.free and not self.meter.limits.strict_budget:
+            used = self._estimated(asked, attempt, answer, error)
+        if used is not None or model.free:
+            used = used or Used()
+            usd = 0.0 if model.free else price(model.name, used.prompt, used.completion, used.cached)
+            hold.charge(used.tokens, usd)
+            return Bill(used, usd)
+        strict = self.meter.limits.strict_budget
+        if error is not None and retries.used_nothing(error, strict=strict):
             hold.drop()
         else:
             hold.lose()
-        return usd
+        return Bill()
 
-    def _record(self, asked: Asked, attempt: Attempt, usd: float | None, **outcome: str) -> None:
-        prompt, completion, cached = (attempt.usage[name] for name in TOKENS)
+    def _estimated(self, asked: Asked, attempt: Attempt, answer: Any, error: Exception | None) -> Used | None:
+        """What an answer has used whose provider does not say so, or not all of it; None when none has come."""
+        if error is not None and not attempt.usage and not isinstance(error, BadAnswer | Refused):
+            return None
+        cut = answer is None and isinstance(error, Truncated)  # by the SDK, which keeps it
+        completion = longest_answer(asked.model.llm) if cut else guess("" if answer is None else pack(answer))
+        return estimate(attempt.usage, guess([asked.call.messages, asked.call.tools or []]), completion)
+
+    def _record(self, asked: Asked, attempt: Attempt, bill: Bill, **outcome: str) -> None:
+        used = bill.used
         self.journal.append(
             "model_call", {"request": asked.request, **outcome},
             agent=self.agent, task=self.meter.task_of(self.agent), model=asked.model.name, attempt=attempt.number,
-            prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached or None,
-            usd="unpriced" if usd is None else round(usd, 9), seconds=round(time.monotonic() - attempt.started, 4),
-            failed="error" in outcome or None,
+            prompt_tokens=used.prompt, completion_tokens=used.completion, cached_tokens=used.cached or None,
+            estimated=used.estimated or None, usd="unpriced" if bill.usd is None else round(bill.usd, 9),
+            seconds=round(time.monotonic() - attempt.started, 4), failed="error" in outcome or None,
         )  # fmt: skip
+
+    def _explain(self, error: LimitExceeded, faults: Sequence[Ended]) -> None:
+        """The end of the run over a cap says what had failed before it."""
+        ended = self.meter.ended
+        if faults and ended is not None and ended.reason == str(error):
+            self.meter.ended = replace(ended, reason=f"{error}; before: {faults[-1].reason}")
 
     def _give_up(self, model: Candidate, others: Sequence[Candidate], failure: Ended) -> None:
         """Nobody asks this model again in this run; journalled once, when another one takes its place."""
+        is_new = self.fallbacks.lose(model, failure)
         to = next((other for other in others if self.fallbacks.why_lost(other) is None), None)
-        if self.fallbacks.lose(model, failure) and to:
+        if is_new and to:
             self.journal.append(
                 "fallback", {"reason": failure.reason},
                 agent=self.agent, task=self.meter.task_of(self.agent), model=model.name, to=to.name,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pilotage.errors import ConfigError
 from pilotage.settings import AGENTS, Settings
@@ -55,38 +56,58 @@ def provider_of(name: str) -> str:
     return name.split("/", 1)[0].lower() if "/" in name else "openai"
 
 
+def full_name(name: str) -> str:
+    """ "openai/gpt-4o" of "gpt-4o"; other names as they are."""
+    return name if "/" in name else f"openai/{name}"
+
+
 def check(settings: Settings) -> None:
-    """Raise ConfigError when the model of an agent, or a fallback, cannot work: an unset key, an unknown variable."""
+    """Raise ConfigError when the model of an agent, or a fallback, cannot work: no such address, an unset key."""
+    model = settings.engine.model
     for agent in settings.agents:
         if (name := model_name(settings, agent)) != READER:
+            _check_address(name, model, "model")
             try:
-                find_key(name, settings.engine.model)
+                find_key(name, model)
             except ConfigError as error:
                 if settings.agents[agent].llm is None:
                     raise
                 raise ConfigError(f"{agent}.llm: {error}", hint=f"{error.hint}; or drop llm in {AGENTS}") from None
-    for spec in fallbacks(settings):
+    for key, spec in keyed_fallbacks(settings).items():
         if spec.name and spec.name != READER:
-            with named("model.fallbacks"):
-                find_key(spec.name, spec)
+            _check_address(spec.name, spec, key)
+            find_key(spec.name, spec, key)
+
+
+def warm(settings: Settings) -> None:
+    """Import what OpenAI's SDK would import with its first request, half a second, before the clock of a run starts."""
+    if any(model_name(settings, agent) != READER for agent in settings.agents):
+        import_module("openai.resources")
 
 
 def fallbacks(settings: Settings) -> list[ModelSpec]:
-    """What model.fallbacks says, each as the model would be set by itself; none when only the reader is asked.
+    """What model.fallbacks says, each as the model would be set by itself; none when only the reader is asked."""
+    return list(keyed_fallbacks(settings).values())
+
+
+def keyed_fallbacks(settings: Settings) -> dict[str, ModelSpec]:
+    """As `fallbacks`, by where each stands: `model.fallbacks[0]`. What stands twice is there once.
 
     The server and its key stay those of `model` for a model of the same provider that names no other.
     """
     model = settings.engine.model
     if all(model_name(settings, agent) == READER for agent in settings.agents):
-        return []
+        return {}
     _check_reader(model)
-    found = []
-    for fallback in model.fallbacks:
+    found: dict[tuple[str | None, ...], tuple[str, ModelSpec]] = {}
+    for number, fallback in enumerate(model.fallbacks):
         own = fallback.base_url or provider_of(fallback.name) != provider_of(model_name(settings))
         server = {"base_url": None, "api_key_env": None} if own else {}
         given = fallback.model_dump(exclude_none=True)
-        found.append(model.model_copy(update={**server, **given, "fallbacks": []}))
-    return found
+        spec = model.model_copy(update={**server, **given, "fallbacks": []})
+        same = (full_name(fallback.name), spec.base_url, spec.api_key_env)
+        found.setdefault(same, (f"model.fallbacks[{number}]", spec))
+    return dict(found.values())
 
 
 def _check_reader(model: ModelSpec) -> None:
@@ -107,25 +128,39 @@ def named(key: str) -> Iterator[None]:
         raise ConfigError(f"{key}: {error}", hint=error.hint) from None
 
 
-def find_key(name: str, spec: ModelSpec) -> str | None:
-    """The key for a model; None when it needs none. Raises ConfigError that names the variable to set."""
-    if spec.api_key_env:
-        key = os.environ.get(spec.api_key_env)
-        if not key:
-            raise ConfigError(
-                f"{spec.api_key_env} is not set (model.api_key_env)", hint=f"put {spec.api_key_env}=... into .env"
-            )
-        return key
-    variables = KEYS.get(provider_of(name), ())
+def find_key(name: str, spec: ModelSpec, at: str = "model") -> str | None:
+    """The key for a model; None when it needs none. Raises ConfigError that names the variable to set.
+
+    `at` is where the model stands in the settings: model, or model.fallbacks[0].
+    """
+    variables = (spec.api_key_env,) if spec.api_key_env else KEYS.get(provider_of(name), ())
     key = next((os.environ[variable] for variable in variables if os.environ.get(variable)), None)
     if key or not variables:
         return key
+    put = f"put {variables[0]}=... into .env"
+    drop = "" if at == "model" else ", or take it out of model.fallbacks"
+    if spec.api_key_env:
+        raise ConfigError(f"{spec.api_key_env} is not set ({at}.api_key_env)", hint=put + drop)
     if base_url(name, spec):
         return "not-needed"  # a server of one's own: the SDK wants some key
-    raise ConfigError(
-        f"No key for the model {name}: {' or '.join(variables)} is not set",
-        hint=f"put {variables[0]}=... into .env, or leave MODEL empty for the built-in reader",
-    )
+    said = f"No key for the model {name}: {' or '.join(variables)} is not set"
+    if drop:
+        raise ConfigError(f"{at}: {said}", hint=put + drop)
+    raise ConfigError(said, hint=f"{put}, or leave MODEL empty for the built-in reader")
+
+
+def _check_address(name: str, spec: ModelSpec, at: str) -> None:
+    url, key = base_url(name, spec), f"{at}.base_url" if spec.base_url else "OPENAI_BASE_URL"
+    if url and not _is_address(url):  # not shown: it may hold a key
+        raise ConfigError(f"{key} is no http(s) address", hint="write it like http://127.0.0.1:8000/v1")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of the port, or of what stands in brackets
+        return False
 
 
 def base_url(name: str, spec: ModelSpec) -> str | None:

@@ -16,6 +16,8 @@ from pilotage.model import factory
 from pilotage.settings import Settings
 from pilotage.spec import ModelSpec
 
+Key = tuple[str, str | None, str | None]
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -26,9 +28,9 @@ class Candidate:
     free: bool = False
 
     @property
-    def key(self) -> tuple[str, str | None]:
-        """One model is the same for all agents, though each has an object of its own."""
-        return self.name, getattr(self.llm, "base_url", None)
+    def key(self) -> Key:
+        """One model, at one server, with one key, is the same for all agents, though each has an object of its own."""
+        return factory.full_name(self.name), getattr(self.llm, "base_url", None), getattr(self.llm, "api_key", None)
 
 
 class Fallbacks:
@@ -36,8 +38,12 @@ class Fallbacks:
 
     def __init__(self, models: Sequence[Candidate] = ()) -> None:
         self.models = tuple(models)
-        self._lost: dict[tuple[str, str | None], Ended] = {}
+        self._lost: dict[Key, Ended] = {}
         self._lock = threading.Lock()
+
+    def after(self, model: Candidate) -> list[Candidate]:
+        """The models in the order in which an agent whose own is `model` asks them, none of them twice."""
+        return [model, *(other for other in self.models if other.key != model.key)]
 
     def why_lost(self, model: Candidate) -> Ended | None:
         with self._lock:
@@ -57,16 +63,16 @@ def build(settings: Settings, question: str) -> Fallbacks:
     from pilotage.model.subclass import guarded
 
     models = []
-    for spec in factory.fallbacks(settings):
+    for key, spec in factory.keyed_fallbacks(settings).items():
         free = spec.name == factory.READER
         name = str(spec.name)
-        llm = Reader.for_question(question) if free else _built(name, spec, settings.engine.limits.call_seconds)
+        llm = Reader.for_question(question) if free else _built(key, name, spec, settings.engine.limits.call_seconds)
         models.append(Candidate(name, guarded(llm), free))
     return Fallbacks(models)
 
 
-def _built(name: str, spec: ModelSpec, call_seconds: float) -> Any:
-    with factory.named("model.fallbacks"):
+def _built(key: str, name: str, spec: ModelSpec, call_seconds: float) -> Any:
+    with factory.named(key):
         return factory.build(name, spec, call_seconds)
 
 

@@ -28,7 +28,8 @@ from pydantic import ValidationError
 
 from pilotage.errors import PilotageError
 from pilotage.guard.limits import Ended
-from pilotage.model.answers import CUT, Attempt, BadAnswer, Refused, Truncated, tokens_of
+from pilotage.model.answers import CUT, Attempt, BadAnswer, Refused, Truncated
+from pilotage.model.usage import tokens_of
 from pilotage.record.redact import Redactor
 from pilotage.settings import CONFIG
 
@@ -42,6 +43,7 @@ TRANSIENT_NAMES = frozenset(  # of SDKs that are not all installed; APIError wit
 )
 TIMEOUTS = (httpx.TimeoutException, requests.Timeout)
 TIMEOUT_NAMES = frozenset({"APITimeoutError", "ReadTimeoutError", "ConnectTimeoutError", "ServiceResponseTimeoutError"})
+BUSY = 503  # said instead of beginning
 UNSENT = (ConnectionRefusedError, httpx.ConnectError, httpx.ConnectTimeout)
 QUOTA = "insufficient_quota"  # a 429 that no wait can help
 LASTING = re.compile(  # in an error inside an answer with HTTP 200: it will be the same the next time
@@ -112,14 +114,33 @@ def status_of(error: BaseException) -> int | None:
     return None
 
 
+def _status_line(error: BaseException) -> int | None:
+    """The HTTP status that the answer itself had, whatever is said inside it."""
+    for link in chain(error):
+        response = getattr(link, "response", None)
+        if isinstance(response, Mapping):
+            found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        else:
+            found = getattr(response, "status_code", None) or getattr(link, "status_code", None)
+        if isinstance(found, int):
+            return found
+    return None
+
+
 def is_timeout(error: BaseException) -> bool:
     return any(isinstance(link, TIMEOUTS) or _names(link) & TIMEOUT_NAMES for link in chain(error))
 
 
-def used_nothing(error: BaseException) -> bool:
-    """Whether no provider bills the attempt: it was refused with a status, or never reached anybody."""
-    unsent = any(isinstance(link, UNSENT) for link in chain(error))
-    return unsent or isinstance(error, HookAborted) or status_of(error) is not None
+def used_nothing(error: BaseException, *, strict: bool = True) -> bool:
+    """Whether no provider bills the attempt: it was refused before any work on it, or never reached anybody.
+
+    Of a 500, 502 or 504, and of a fault inside a 200, nobody knows what was used before it; where the budget is not
+    `strict`, an HTTP error counts as nothing.
+    """
+    if isinstance(error, HookAborted) or any(isinstance(link, UNSENT) for link in chain(error)):
+        return True
+    status = _status_line(error)
+    return status is not None and status >= 400 and (status < 500 or status == BUSY or not strict)
 
 
 def known_fault(error: Exception, usage: Counter[str], *, typed: bool = False) -> Exception:

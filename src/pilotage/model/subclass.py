@@ -17,8 +17,9 @@ from crewai.llms.base_llm import call_stop_override
 from pydantic import BaseModel, PrivateAttr
 
 from pilotage.checks.results import parse
-from pilotage.model.answers import Attempt, BadAnswer, Call, check, check_message, tokens_of
+from pilotage.model.answers import Attempt, BadAnswer, Call, check, check_message
 from pilotage.model.retries import alone, current
+from pilotage.model.usage import tokens_of
 
 LEAST_CONTEXT_WINDOW = 32_768  # tokens; CrewAI assumes 8,192 for models it does not know and defers tool results
 CLOSED_SDKS = ("openai", "anthropic")  # the others' clients would come back with retries of their own
@@ -91,9 +92,11 @@ def _subclass(base: Any) -> type[BaseLLM]:
             return max(int(super().get_context_window_size()), LEAST_CONTEXT_WINDOW)
 
         def _track_token_usage_internal(self, usage_data: dict[str, Any]) -> None:
-            super()._track_token_usage_internal(usage_data)
+            report = usage_data if isinstance(usage_data, dict) else dict(usage_data)  # LiteLLM's is an object
+            tokens = tokens_of(report)  # first: it leaves CrewAI nothing to stumble over
+            super()._track_token_usage_internal(report)
             if attempt := current.get():
-                attempt.usage.update(tokens_of(usage_data))
+                attempt.usage.update(tokens)
 
         def _emit_call_completed_event(self, *args: Any, **kwargs: Any) -> None:
             _note_end(kwargs)

@@ -4,6 +4,8 @@ An event has facts (numbers, names: hashed as they stand) and content (texts: st
 the digest, so that content can be erased and the chain still verifies). Secrets are taken out before either.
 
     hash = sha256(previous hash, run, seq, at, kind, facts, content digests)      before the first event: 64 zeros
+
+A write that is refused (disk full, file locked or gone) is a StoreError; `on_failure` hears it first.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
 from pilotage.errors import ConfigError, StoreError
 from pilotage.record.redact import Redactor
-from pilotage.record.store import events, payloads, runs
+from pilotage.record.store import LOCKED, UNLOCK, WAITS, events, identity, is_locked, payloads, runs, trying
 
 GENESIS = "0" * 64
 Listener = Callable[["Event"], None]
@@ -52,7 +54,10 @@ class Event:
 
 
 class Journal:
-    """Writes the events of one run. Safe from several threads of one process; one process per run."""
+    """Writes the events of one run. Safe from several threads of one process; one process per run.
+
+    `until(since)` is when a write gives up that has waited for a lock of another process since then.
+    """
 
     def __init__(self, engine: Engine, redactor: Redactor, run: str | None = None) -> None:
         self.engine, self.redactor = engine, redactor
@@ -60,6 +65,10 @@ class Journal:
         self._lock = threading.Lock()
         self._seq, self._previous, self._sealed = 0, GENESIS, False
         self._listeners: list[Listener] = []
+        self._locked_since: float | None = None
+        self.failure: StoreError | None = None  # the first write that was refused: an event is missing
+        self.until: Callable[[float], float] = lambda since: since + WAITS
+        self.on_failure: Callable[[StoreError], object] = lambda _error: None
 
     @property
     def seal(self) -> str:
@@ -76,25 +85,44 @@ class Journal:
         texts = {name: self.redactor.text(as_text(value)) for name, value in cleaned.items()}
         digests = {name: digest(text) for name, text in texts.items()}
         plain = _plain({name: self.redactor.tree(value) for name, value in facts.items()})
-        with self._lock:
-            if self._sealed:  # a call left behind comes back after the end: it may not touch the sealed chain
-                raise StoreError(f"The journal of {self.run} is sealed")
-            event = Event(
-                self.run, self._seq + 1, round(time.time(), 6), kind, plain, dict(texts), digests, self._previous,
-            )  # fmt: skip
-            event = Event(**{**event.as_json(), "hash": event.compute_hash()})
-            try:
-                self._store(event, texts)
-            except DBAPIError as error:
-                raise StoreError(f"The journal cannot be written: {error.orig}", hint="check record.store") from None
-            self._seq, self._previous = event.seq, event.hash
-            self._sealed = kind == "run_ended"
+        try:
+            with self._lock:
+                event = self._append(kind, plain, texts, digests)
+        except StoreError as error:
+            if not self._sealed:
+                self.failure = self.failure or error
+                self.on_failure(error)
+            raise
         for listener in self._listeners:
             listener(event)
         return event
 
+    def _append(self, kind: str, facts: dict[str, Any], texts: dict[str, str], digests: dict[str, str]) -> Event:
+        if self._sealed:  # a call left behind comes back after the end: it may not touch the sealed chain
+            raise StoreError(f"The journal of {self.run} is sealed")
+        event = Event(
+            self.run, self._seq + 1, round(time.time(), 6), kind, facts, dict(texts), digests, self._previous,
+        )  # fmt: skip
+        event = Event(**{**event.as_json(), "hash": event.compute_hash()})
+        try:
+            trying(lambda: self._store(event, texts), self._gives_up)
+        except DBAPIError as error:
+            if is_locked(error):
+                raise StoreError(f"The journal {LOCKED}", hint=UNLOCK) from None
+            raise StoreError(f"The journal cannot be written: {error.orig}", hint="check record.store") from None
+        self._seq, self._previous, self._locked_since = event.seq, event.hash, None
+        self._sealed = kind == "run_ended"
+        return event
+
+    def _gives_up(self, since: float) -> float:
+        """Several writes that wait for the same lock, one after the other, wait once."""
+        self._locked_since = since if self._locked_since is None else self._locked_since
+        return self.until(self._locked_since)
+
     def _store(self, event: Event, texts: dict[str, str]) -> None:
         with self.engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._check_place(connection)
             for name, text in texts.items():
                 row = {"digest": event.digests[name], "body": text.encode("utf-8", "surrogatepass")}
                 connection.execute(upsert(payloads).on_conflict_do_nothing(), row)
@@ -109,6 +137,15 @@ class Journal:
                 connection.execute(insert(runs).values(run=event.run, started=event.at, **summary))
             elif event.kind == "run_ended":
                 connection.execute(update(runs).where(runs.c.run == event.run).values(**summary))
+
+    def _check_place(self, connection: Connection) -> None:
+        """StoreError when what was written so far is not there any more: the rest would go nowhere."""
+        if connection.info["file"] != identity(str(self.engine.url.database)):
+            raise StoreError("The journal was deleted or replaced while the run went on", hint="run again")
+        place = (events.c.run == self.run) & (events.c.seq == self._seq)
+        last = connection.execute(select(events.c.hash).where(place)).scalar()
+        if self._seq and last != self._previous:
+            raise StoreError("The journal has lost what this run wrote", hint="run again")
 
 
 def summarise(event: Event) -> dict[str, Any]:

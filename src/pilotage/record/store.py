@@ -3,13 +3,17 @@
 events    one row per event: its facts as canonical JSON, the digests of its content, and its place in the chain
 payloads  each content once, by SHA-256 of its bytes, so that it can be erased without breaking a chain
 runs      one row per run for listing: derived from the events, never a source of truth
+
+SQLite itself waits only BUSY for a lock that another process holds: who writes decides how long it tries again, so that
+a signal or the end of a run is never behind a lock. What is not covered: a disk that hangs inside one write.
 """
 
 from __future__ import annotations
 
-import contextlib
+import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,12 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pilotage.errors import ConfigError, StoreError
+
+WAITS = 5.0  # seconds that a write waits for a lock of another process, while there is time
+BUSY = 0.1  # seconds that SQLite waits by itself, deaf to signals
+LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+LOCKED = "is locked by another process"
+UNLOCK = "close what holds it open: a backup, a database browser, a stopped run"
 
 metadata = MetaData()
 
@@ -86,18 +96,13 @@ def open_store(path: Path, *, create: bool = True) -> Engine:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         pool = None if create else NullPool  # who only reads leaves no connection open
-        arguments = {"timeout": 30, "check_same_thread": False}
+        arguments = {"timeout": BUSY, "check_same_thread": False}
         engine = create_engine(f"sqlite:///{path}", connect_args=arguments, poolclass=pool)
         event.listen(engine, "connect", _prepare)
-        with engine.begin() as connection:
-            if create:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # a read-only file shows here, not in the middle of a run
-                for table in metadata.sorted_tables:
-                    connection.execute(CreateTable(table, if_not_exists=True))
-                connection.execute(CreateIndex(STARTED, if_not_exists=True))
-            else:
-                connection.execute(select(runs.c.run).limit(1))
+        trying(lambda: _make(engine) if create else _look(engine), lambda since: since + WAITS)
     except (OSError, DBAPIError) as error:
+        if isinstance(error, DBAPIError) and is_locked(error):
+            raise StoreError(f"The journal {path} {LOCKED}", hint=UNLOCK) from None
         reason = error.orig if isinstance(error, DBAPIError) else error.strerror
         raise StoreError(
             f"The journal {path} cannot be {'written' if create else 'read'}: {reason}",
@@ -106,13 +111,46 @@ def open_store(path: Path, *, create: bool = True) -> Engine:
     return engine
 
 
-def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=30000")
-    for _ in range(100):  # several that make the file at once: SQLite does not wait for this lock by itself
-        with contextlib.suppress(sqlite3.OperationalError):
-            cursor.execute("PRAGMA journal_mode=WAL")
-            break
-        time.sleep(0.02)
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
+def trying(attempt: Callable[[], None], until: Callable[[float], float]) -> None:
+    """`attempt()` again while another process holds the lock; `until(since)` is when to give up, by time.monotonic."""
+    since = time.monotonic()
+    while True:
+        try:
+            return attempt()
+        except DBAPIError as error:
+            if not is_locked(error) or time.monotonic() >= until(since):
+                raise
+        time.sleep(0.005)  # SQLite answers at once where it sees that waiting would not help
+
+
+def is_locked(error: DBAPIError) -> bool:
+    """Whether another process, or another connection of this one, holds the lock."""
+    return (getattr(error.orig, "sqlite_errorcode", None) or 0) & 0xFF in LOCKS
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Which file lies at `path`, None when there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _make(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # a read-only file shows here, not in the middle of a run
+        for table in metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+        connection.execute(CreateIndex(STARTED, if_not_exists=True))
+
+
+def _look(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(select(runs.c.run).limit(1))
+
+
+def _prepare(connection: sqlite3.Connection, record: Any) -> None:
+    record.info["file"] = identity(connection.execute("PRAGMA database_list").fetchone()[2])
+    connection.execute("PRAGMA synchronous=NORMAL")

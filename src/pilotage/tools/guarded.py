@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pilotage.errors import LimitExceeded, ToolError
+from pilotage.errors import LimitExceeded, PilotageError, ToolError
 from pilotage.guard.fence import clean, fence, suspects
 from pilotage.guard.limits import Meter, RunEnded
 from pilotage.guard.policy import Denial, Policy
@@ -114,7 +114,8 @@ class Guard:
         try:
             result = self._shown(name, self._result(name, function, agent, arguments))
         except (RunEnded, LimitExceeded) as error:
-            result, failure = f"{name} was stopped: {error}", error
+            failure = error
+            result = f"{name} was stopped: {error}" if self.meter.ended else f"{name} failed: {_own(error)}"
         except Exception as error:
             result, failure = f"{name} failed: {sentence(error)}", error
         trace = detail(failure, self.policy.root) if failure else ""
@@ -131,7 +132,7 @@ class Guard:
         seconds, key = self._cap(name, function, agent)
         wanted = self.policy.rule(name).isolate
         if not (marked(function).isolate if wanted is None else wanted):
-            return self.meter.within(agent, seconds, key, lambda: _called(function, arguments), what=name)
+            return self.meter.within(agent, seconds, key, lambda: _called(function, arguments), what=name, late=False)
         module = self._module_of(name)
 
         def isolated() -> Any:
@@ -141,7 +142,7 @@ class Guard:
             except TimeoutError as error:
                 raise TimeoutError(f"{error} ({key})") from None
 
-        return self.meter.within(agent, STARTS + seconds + GRACE, key, isolated, what=name)
+        return self.meter.within(agent, STARTS + seconds + GRACE, key, isolated, what=name, late=False)
 
     def _cap(self, name: str, function: Callable[..., Any], agent: str) -> tuple[float, str]:
         """The seconds of one call and what says so: the policy, else the tool itself, else the smallest of the caps."""
@@ -180,6 +181,11 @@ def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         raise
     except BaseException as error:  # sys.exit() in a tool ends the call, not the crew
         raise Failed(f"{type(error).__name__}: {error}", traceback.format_exc()) from None
+
+
+def _own(error: PilotageError) -> str:
+    """A tool raised what only a cap of the run may raise: its message would say that the run has ended."""
+    return f"it raised {type(error).__name__} by itself; no cap of the run was reached"
 
 
 def _named(
