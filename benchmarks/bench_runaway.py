@@ -3,7 +3,7 @@
     python benchmarks/bench_runaway.py [--check] [--json]
 
 A loopback server plays a model that calls tools for ever, by scenario, and heeds nothing it is told. CrewAI alone: one
-agent, max_iter 25 (its default), no SDK retries. Ours: the project's own crew, researcher.max_iter 25 and generous
+agent, max_iter 25 (its default), no SDK retries. Ours: the project's own crew, max_iter 25 for the researcher, generous
 caps. Tokens are characters of the request and of the answer, divided by 4. --check: exit 1 when ours spends more than a
 third where CrewAI alone runs to max_iter. What a real model would do when it is told to change course is not covered.
 """

@@ -79,9 +79,11 @@ def test_a_silent_server_is_left_soon_by_the_thread_too(bench: Make, name: str) 
         with pytest.raises(Stopped, match="no answer within 1 s"):
             ask(bench(retries=0, call_seconds=1), wire, name)
         until = time.monotonic() + 3
-        while time.monotonic() < until and any(t.name.startswith("pilotage-limits") for t in threading.enumerate()):
+        while time.monotonic() < until and any(
+            t.name.startswith("pilotage-limits.call_seconds") for t in threading.enumerate()
+        ):
             time.sleep(0.05)
-        left = [t.name for t in threading.enumerate() if t.name.startswith("pilotage-limits")]
+        left = [t.name for t in threading.enumerate() if t.name.startswith("pilotage-limits.call_seconds")]
         over.set()
     assert not left
     assert len(wire.requests) == 1

@@ -321,7 +321,9 @@ def gone(wire: Wire, within: float) -> bool:
     """Whether the client has hung up, and its thread has ended, in that time."""
     until = time.monotonic() + within
     while time.monotonic() < until:
-        if wire.open == 0 and not [t for t in threading.enumerate() if t.name.startswith("pilotage-limits")]:
+        if wire.open == 0 and not [
+            t for t in threading.enumerate() if t.name.startswith("pilotage-limits.call_seconds")
+        ]:
             return True
         time.sleep(0.02)
     return False
