@@ -56,8 +56,8 @@ class LimitExceeded(PilotageError):
 
     exit_code = EXIT_LIMITED
 
-    def __init__(self, kind: str, value: float, limit: float, *, key: str, hint: str = "") -> None:
-        said = f"{counted(value, kind)} against the limit of {figure(limit)} ({key})"
+    def __init__(self, kind: str, value: float, limit: float, *, key: str, hint: str = "", said: str = "") -> None:
+        said = said or f"{counted(value, kind)} against the limit of {figure(limit)} ({key})"
         super().__init__(f"Run stopped: {said}", hint=hint)
         self.kind, self.value, self.limit, self.key = kind, value, limit, key
 

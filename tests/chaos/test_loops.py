@@ -101,6 +101,11 @@ def test_the_same_thought_in_other_words_is_told_and_stopped(scenario: Scenario)
     assert "near-repeat" in [event.facts["rule"] for event in ended.of("loop")]
 
 
+def test_other_words_that_no_check_accepts_are_told_and_stopped(scenario: Scenario) -> None:
+    play = endless_words(lambda n: THOUGHTS[n % len(THOUGHTS)])
+    _is_told_and_stopped(scenario(play, "limited", requests=range(4, 6), by=4, **PATIENT))
+
+
 def test_other_words_that_no_check_accepts_end_with_the_rounds_of_feedback(scenario: Scenario) -> None:
     play = endless_words(lambda n: THOUGHTS[n % len(THOUGHTS)])
     scenario(play, "rejected", requests=3, by=4, **PATIENT | {"checks__feedback_rounds": 2})

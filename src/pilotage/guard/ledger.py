@@ -89,13 +89,12 @@ class Account:
         if cap is None or taken + worst <= cap:
             return None
         hint = f"raise {self.key(kind)} in {self.file}, lower model.max_tokens, or drop limits.strict_budget"
-        error = LimitExceeded(kind, taken + worst, cap, key=self.key(kind), hint=hint)
         left, key = max(0.0, cap - taken), self.key(kind)
-        error.args = (
-            f"Run stopped: the next call could use {_amount(kind, worst)}, {_amount(kind, left, unit=False)} are left"
-            f" of {_amount(kind, cap, unit=False)} ({key}, limits.strict_budget)",
+        said = (
+            f"the next call could use {_amount(kind, worst)}, {_amount(kind, left, unit=False)} are left"
+            f" of {_amount(kind, cap, unit=False)} ({key}, limits.strict_budget)"
         )
-        return error
+        return LimitExceeded(kind, taken + worst, cap, key=key, hint=hint, said=said)
 
 
 class Hold:

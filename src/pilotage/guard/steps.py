@@ -23,6 +23,7 @@ BARE, BARE_WORDS = 40, 6  # a result of fewer characters and fewer words than th
 SHORT = 120  # characters of a result in which a word of failure or emptiness is about the call itself
 TROUBLE = ("err", "warn", "fault")  # lists of these may be empty without the result being empty
 STEM = 5  # letters by which a word is known
+FORM = "check form"
 LONG = 12  # words from which a message has something to say
 QUOTED = 50  # arguments that are looked for in a failure, the longest
 EXAMPLE = 60  # characters of an argument that people are shown
@@ -181,7 +182,8 @@ def steps_of(event: Event) -> Step | None:
         name = f"check {facts.get('check', '')}"
         if facts.get("passed"):
             return Step(event.seq, agent, "progress", name)
-        return Step(event.seq, agent, "check", name, result=_content(event, "faults"), failed=True)
+        faults = _content(event, "faults")
+        return Step(event.seq, agent, "check", name, failed=True, result=_reasons(faults) if name == FORM else faults)
     return Step(event.seq, agent, "boundary") if event.kind == "task_started" else None
 
 
@@ -189,6 +191,12 @@ def _content(event: Event, name: str) -> str:
     """A text of the event. One that was erased is known by its digest: the same text is still the same."""
     text = event.content.get(name)
     return f"erased_{event.digests.get(name, '')}_" if text is None and name in event.content else text or ""
+
+
+def _reasons(faults: str) -> str:
+    """Why an answer was not of its form, without the answer itself: that differs, though the fault is the same."""
+    told = read_json(faults)
+    return "; ".join(str(fault.get("reason")) for fault in told) if isinstance(told, list) else faults
 
 
 def _calls_tools(answer: str) -> bool:
