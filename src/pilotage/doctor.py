@@ -44,7 +44,7 @@ def examine(settings: Settings) -> dict[str, Any]:
             problems.append({"error": str(error), "hint": error.hint})
     if not settings.knowledge.is_dir():
         problems.append({"error": f"no folder {settings.engine.evidence.knowledge}", "hint": "set evidence.knowledge"})
-    worst = worst_case(settings, rates := _rates(settings))
+    worst = worst_case(settings, _rates(settings))
     report = {
         "ok": not problems,
         "problems": problems,
@@ -61,7 +61,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "task_caps": {n: _set(t.limits) for n, t in settings.tasks.items() if _set(t.limits)},
         "tools": _tools(settings),
         "worst_case": worst.as_json() | {"line": worst.line()},
-        "warnings": [*build.warnings(settings), *budget_warnings(settings, rates)],
+        "warnings": [*build.warnings(settings), *factory.warnings(settings)],
         "policy": policy.lines(settings.engine.policy),
         "parts": {name: _present(module) for name, module in PARTS.items()} | _further_parts(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
@@ -98,9 +98,7 @@ def lines(report: dict[str, Any]) -> str:
 
 def _rates(settings: Settings) -> dict[str, Rates]:
     """What one call can use, of each model that a run may ask; of the built-in reader nothing."""
-    names = [factory.model_name(settings, agent) for agent in settings.agents]
-    names += [spec.name or "" for spec in factory.fallbacks(settings)]
-    return {name: _rates_of(name, settings.engine.model.max_tokens) for name in names if name != factory.READER}
+    return {name: _rates_of(name, settings.engine.model.max_tokens) for name in factory.asked(settings)}
 
 
 def _rates_of(model: str, answer: int) -> Rates:
@@ -109,16 +107,6 @@ def _rates_of(model: str, answer: int) -> Rates:
     if not window:
         return Rates(None, 0.0 if per_token == 0 else None, per_token)
     return Rates(window + answer, dearest(model, window, answer), per_token)
-
-
-def budget_warnings(settings: Settings, rates: dict[str, Rates] | None = None) -> list[str]:
-    """What a strict budget cannot promise, because nobody lists the price of a model."""
-    if not settings.engine.limits.strict_budget:
-        return []
-    unpriced = worst_case(settings, rates or _rates(settings)).unpriced
-    if not unpriced:
-        return []
-    return [f"limits.usd cannot bind {', '.join(unpriced)}, which nobody prices; limits.tokens does"]
 
 
 def _further_parts() -> dict[str, bool]:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotage.checks.gate import Evidence
-from pilotage.doctor import budget_warnings
 from pilotage.errors import ConfigError, PilotageError, StoreError
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.guard.limits import UNWINDS, Ended, Meter
@@ -117,7 +116,7 @@ class Runner:
         idle = [f'agent "{name}" has no task in {TASKS}' for name in self.settings.agents if name not in with_task]
         pending = self.knowledge.embed_behind()
         late = f"{pending:,} sentences have no vector yet: full text for those (`pilotage index` makes them now)"
-        said = [*self.knowledge.warnings, *idle, *build.warnings(self.settings), *budget_warnings(self.settings)]
+        said = [*self.knowledge.warnings, *idle, *build.warnings(self.settings), *factory.warnings(self.settings)]
         return [*said, *([late] if pending else [])]
 
     def _build(self, question: str, journal: Journal, urls: Sequence[str]) -> tuple[Kit, Crew]:

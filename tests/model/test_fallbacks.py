@@ -15,7 +15,6 @@ from pilotage.guard.limits import Ended
 from pilotage.model import fallbacks as fallbacks_module
 from pilotage.model.door import Stopped
 from pilotage.model.factory import check, keyed_fallbacks
-from pilotage.model.factory import fallbacks as specs
 from pilotage.model.fallbacks import Candidate, Fallbacks
 from pilotage.settings import Settings
 from tests.model.bench import Bench, Fault, Make, RateLimit, fallbacks, provider
@@ -264,11 +263,11 @@ def test_a_fallback_of_the_same_provider_keeps_the_server_and_its_key(load: Load
         model__fallbacks='[openai/b, anthropic/c, {name: openai/d, base_url: "http://127.0.0.1:8/v1"},'
         " {name: anthropic/e, api_key_env: OTHER_KEY}]",
     )  # fmt: skip
-    assert [(spec.name, spec.base_url, spec.api_key_env) for spec in specs(settings)] == [
+    assert [(spec.name, spec.base_url, spec.api_key_env) for spec in keyed_fallbacks(settings).values()] == [
         ("openai/b", LOCAL, "MY_KEY"), ("anthropic/c", None, None), ("openai/d", "http://127.0.0.1:8/v1", None),
         ("anthropic/e", None, "OTHER_KEY"),
     ]  # fmt: skip
-    assert {(spec.max_tokens, spec.stream) for spec in specs(settings)} == {(2048, False)}
+    assert {(spec.max_tokens, spec.stream) for spec in keyed_fallbacks(settings).values()} == {(2048, False)}
 
 
 def test_the_keys_of_the_fallbacks_are_checked_before_a_run(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,13 +327,13 @@ def test_a_fallback_that_stands_twice_is_there_once(load: Load, monkeypatch: pyt
         f' {{name: openai/b, base_url: "{LOCAL}/2"}}, openai/c]',
     )  # fmt: skip
     assert list(keyed_fallbacks(settings)) == [f"model.fallbacks[{number}]" for number in (0, 3, 4, 5)]
-    assert len(specs(settings)) == len(fallbacks_module.build(settings, "q").models) == 4
+    assert len(keyed_fallbacks(settings)) == len(fallbacks_module.build(settings, "q").models) == 4
 
 
 def test_the_reader_alone_needs_no_fallback(load: Load) -> None:
     settings = load(model__fallbacks="[anthropic/c]")
     check(settings)
-    assert specs(settings) == []
+    assert keyed_fallbacks(settings) == {}
     assert fallbacks_module.build(settings, "q").models == ()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pilotage.errors import ConfigError
+from pilotage.model.prices import dearest
 from pilotage.settings import AGENTS, Settings
 from pilotage.spec import ModelSpec
 
@@ -79,19 +80,28 @@ def check(settings: Settings) -> None:
             find_key(spec.name, spec, key)
 
 
+def asked(settings: Settings) -> list[str]:
+    """The models that a run may ask, fallbacks included, each once and without the built-in reader."""
+    names = [model_name(settings, agent) for agent in settings.agents]
+    names += [spec.name or "" for spec in keyed_fallbacks(settings).values()]
+    return [name for name in dict.fromkeys(names) if name != READER]
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What a strict budget cannot promise, because nobody lists the price of a model."""
+    strict = settings.engine.limits.strict_budget
+    unpriced = ", ".join(name for name in asked(settings) if strict and dearest(name, 1, 1) is None)
+    return [f"limits.usd cannot bind {unpriced}, which nobody prices; limits.tokens does"] if unpriced else []
+
+
 def warm(settings: Settings) -> None:
     """Import what OpenAI's SDK would import with its first request, half a second, before the clock of a run starts."""
-    if any(model_name(settings, agent) != READER for agent in settings.agents):
+    if asked(settings):
         import_module("openai.resources")
 
 
-def fallbacks(settings: Settings) -> list[ModelSpec]:
-    """What model.fallbacks says, each as the model would be set by itself; none when only the reader is asked."""
-    return list(keyed_fallbacks(settings).values())
-
-
 def keyed_fallbacks(settings: Settings) -> dict[str, ModelSpec]:
-    """As `fallbacks`, by where each stands: `model.fallbacks[0]`. What stands twice is there once.
+    """Each of model.fallbacks as a model set by itself, by where it stands: `model.fallbacks[0]`; none stands twice.
 
     The server and its key stay those of `model` for a model of the same provider that names no other.
     """
