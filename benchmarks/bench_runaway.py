@@ -16,23 +16,26 @@ import io
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
 os.environ.update(CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false", CREWAI_DISABLE_VERSION_CHECK="true")
 
-import runaway_tools
+import runaway_tools  # noqa: E402
 
-from pilotage.quiet import import_crewai
-from pilotage.run import run_crew
-from pilotage.settings import load
+from pilotage.quiet import import_crewai  # noqa: E402
+from pilotage.run import run_crew  # noqa: E402
+from pilotage.settings import load  # noqa: E402
+from tests.support.loopback import listening, send  # noqa: E402
 
-ROOT = Path(__file__).parent.parent
 CREWAIS_OWN_STOP = 5  # identical calls with identical results, crewai 1.15 utilities/agent_utils.py
 MAX_ITER = 25
 LONGEST = 160  # characters of an outcome
@@ -49,6 +52,11 @@ Play = Callable[[int], Call]
 def _cases(number: int) -> str:
     """The words, each letter in upper case where the number has a bit."""
     return "".join(c.upper() if number + 1 >> place % 6 & 1 else c for place, c in enumerate("who owns retries"))
+
+
+def _compact(request: dict[str, Any]) -> bytes:
+    """The request as it came over the wire."""
+    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _shuffled(number: int) -> dict[str, Any]:
@@ -85,21 +93,20 @@ class Endless:
         self.play, self.in_text, self.spent = SCENARIOS[scenario], scenario in IN_TEXT, Spent()
         self.lock = threading.Lock()
 
-    def answer(self, raw: bytes) -> dict[str, Any]:
-        """The body of one chat completion."""
-        request = json.loads(raw)
+    def answer(self, handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        """One chat completion."""
         with self.lock:
             number = self.spent.requests
             self.spent.requests += 1
         message = self._message(request, number)
-        prompt, completion = len(raw) // 4, len(json.dumps(message)) // 4
+        prompt, completion = len(_compact(request)) // 4, len(json.dumps(message)) // 4
         with self.lock:
             self.spent.tokens += prompt + completion
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         finish = "tool_calls" if "tool_calls" in message else "stop"
         choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
         body = {"id": "x", "object": "chat.completion", "created": 1, "model": request["model"]}
-        return {**body, "choices": [choice], "usage": usage}
+        send(handler, 200, {**body, "choices": [choice], "usage": usage})
 
     def _message(self, request: dict[str, Any], number: int) -> dict[str, Any]:
         name, arguments = self.play(number)
@@ -110,34 +117,6 @@ class Endless:
             return {"content": f"Thought: {THOUGHT}\nAction: {name}\nAction Input: {json.dumps(arguments)}"}
         function = {"name": name, "arguments": json.dumps(arguments)}
         return {"content": None, "tool_calls": [{"id": f"c{number}", "type": "function", "function": function}]}
-
-
-@contextlib.contextmanager
-def serve(model: Endless) -> Iterator[str]:
-    """The address of a server on a free port of 127.0.0.1, until the block ends."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            data = json.dumps(model.answer(self.rfile.read(int(self.headers["Content-Length"])))).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listener.daemon_threads = True
-    thread = threading.Thread(target=listener.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.server_port}/v1"
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join()
 
 
 def crewai_alone(url: str, in_text: bool) -> str:
@@ -186,8 +165,8 @@ def measure(scenario: str, root: Path) -> tuple[Spent, Spent]:
     spent = []
     for side in sides:
         model = Endless(scenario)
-        with serve(model) as url, contextlib.redirect_stdout(io.StringIO()):
-            model.spent.outcome = side(url)
+        with listening(model.answer) as address, contextlib.redirect_stdout(io.StringIO()):
+            model.spent.outcome = side(f"{address}/v1")
         spent.append(model.spent)
     return spent[0], spent[1]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 import pilotage
@@ -88,6 +89,14 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         return model
 
     return install
+
+
+@pytest.fixture(scope="session")
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For SSL_CERT_FILE: one certificate instead of all, which take longer to read than a call to loopback."""
+    path, end = tmp_path_factory.mktemp("tls") / "one.pem", "-----END CERTIFICATE-----\n"
+    path.write_text(Path(certifi.where()).read_text("utf-8").partition(end)[0] + end, "utf-8")
+    return path
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from pilotage.record.journal import read_events
 from pilotage.record.store import open_store
 from pilotage.run import run_crew
 from pilotage.settings import Settings
-from tests.model.wire import USAGE, Talk, listen, one_authority
+from tests.model.wire import USAGE, Talk, listen
 from tests.support.server import COMPLETION_TOKENS, PROMPT_TOKENS, Server, good_over_http, serve
 
 Load = Callable[..., Settings]
@@ -23,8 +24,9 @@ KEY = "sk-test-0123456789abcdefghij"
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with one_authority(tmp_path_factory.mktemp("tls")):
+def _authorities(one_authority: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(one_authority))
         yield
 
 

@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import certifi
 import pytest
 
 from tests.chaos.scenario import Scenario, Watch
-
-END = "-----END CERTIFICATE-----\n"
-
-
-@pytest.fixture(scope="session")
-def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One certificate instead of all: reading them takes most of the time of a run against a server on loopback."""
-    path = tmp_path_factory.mktemp("tls") / "one.pem"
-    path.write_text(Path(certifi.where()).read_text("utf-8").partition(END)[0] + END, "utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")

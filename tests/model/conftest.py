@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -10,7 +11,6 @@ from pilotage.record.journal import Journal
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
 from tests.model.bench import Bench, Make
-from tests.model.wire import one_authority
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,7 @@ def bench(store: Engine, monkeypatch: pytest.MonkeyPatch) -> Make:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with one_authority(tmp_path_factory.mktemp("tls")):
+def _authorities(one_authority: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(one_authority))
         yield

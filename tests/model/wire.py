@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-import certifi
-import pytest
+from tests.support.loopback import listening
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 
@@ -99,50 +96,16 @@ class Talk:
 
 
 @contextmanager
-def one_authority(folder: Path) -> Iterator[None]:
-    """One certificate instead of all: reading them takes longer than a call to a server on loopback."""
-    path, end = folder / "one.pem", "-----END CERTIFICATE-----\n"
-    path.write_text(Path(certifi.where()).read_text("utf-8").partition(end)[0] + end, "utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(path))
-        yield
-
-
-@contextmanager
 def listen(play: Callable[[Talk], Any]) -> Iterator[Wire]:
     wire = Wire()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def post(handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        wire.requests.append(request)
+        wire.open += 1
+        try:
+            play(Talk(wire, handler, request))
+        finally:
+            wire.open -= 1
 
-        def do_POST(self) -> None:
-            self.close_connection = True
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            wire.requests.append(request)
-            wire.open += 1
-            try:
-                play(Talk(wire, self, request))
-            except ConnectionError:  # the client has gone
-                pass
-            finally:
-                wire.open -= 1
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            pass
-
-    listener = Quiet(("127.0.0.1", 0), Handler)
-    wire.address = f"http://127.0.0.1:{listener.server_port}"
-    thread = threading.Thread(target=lambda: listener.serve_forever(poll_interval=0.05), daemon=True)
-    thread.start()
-    try:
+    with listening(post) as wire.address:
         yield wire
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join()

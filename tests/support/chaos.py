@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from tests.support.loopback import listening
 from tests.support.server import COMPLETION_TOKENS, PROMPT_TOKENS
 
 TOKENS = PROMPT_TOKENS + COMPLETION_TOKENS
@@ -177,41 +178,22 @@ def serve(play: Play) -> Iterator[Chaos]:
     """Listen on a free port of 127.0.0.1 until the block ends; then no thread of the server is left."""
     stopped, lock = threading.Event(), threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 30
+    def post(handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        with lock:
+            exchange = Exchange(len(chaos.requests) + 1, request, time.monotonic(), handler, stopped)
+            chaos.requests.append(exchange)
+        try:
+            play(exchange)
+        except OSError:  # the client has given up
+            exchange.gone = exchange.gone or time.monotonic()
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with lock:
-                exchange = Exchange(len(chaos.requests) + 1, body, time.monotonic(), self, stopped)
-                chaos.requests.append(exchange)
-            self.close_connection = True
-            try:
-                play(exchange)
-            except OSError:  # the client has given up
-                exchange.gone = exchange.gone or time.monotonic()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = False  # server_close() waits for them
-
-        def handle_error(self, *_: Any) -> None:  # a connection that a play has closed
-            pass
-
-    listener = Listener(("127.0.0.1", 0), Handler)
-    chaos = Chaos(f"http://127.0.0.1:{listener.server_port}/v1")
-    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01}, name="chaos")
-    thread.start()
-    try:
-        yield chaos
-    finally:
-        stopped.set()
-        listener.shutdown()
-        thread.join()
-        listener.server_close()
+    chaos = Chaos("")
+    with listening(post, waits=True) as address:
+        chaos.url = f"{address}/v1"
+        try:
+            yield chaos
+        finally:
+            stopped.set()
 
 
 def _deltas(message: Message) -> Iterator[Message]:

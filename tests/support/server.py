@@ -6,15 +6,14 @@ a number of seconds (float) to hang. Every request is kept.
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from tests.support.loopback import listening, send
 from tests.support.scripted import Turn, good
 
 PROMPT_TOKENS, COMPLETION_TOKENS = 321, 45
@@ -30,53 +29,25 @@ class Server:
 def serve(play: Callable[[dict[str, Any]], Any]) -> Iterator[Server]:
     """Listen on a free port of 127.0.0.1 until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            server.requests.append(request)
-            answer = play(request)
-            if isinstance(answer, float):
-                time.sleep(answer)
-                answer = 504
-            if isinstance(answer, int):
-                return self._send(answer, {"error": {"message": f"status {answer}", "type": "test"}})
-            usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS,
-                     "total_tokens": PROMPT_TOKENS + COMPLETION_TOKENS}  # fmt: skip
-            finish = "tool_calls" if answer.get("tool_calls") else "stop"
-            choice = {"index": 0, "message": {"role": "assistant", **answer}, "finish_reason": finish}
-            body = {"id": "x", "object": "chat.completion", "created": 1, "model": request["model"]}
-            return self._send(200, {**body, "choices": [choice], "usage": usage})
+    def post(handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        server.requests.append(request)
+        answer = play(request)
+        if isinstance(answer, float):
+            time.sleep(answer)
+            answer = 504
+        if isinstance(answer, int):
+            return send(handler, answer, {"error": {"message": f"status {answer}", "type": "test"}})
+        usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS,
+                 "total_tokens": PROMPT_TOKENS + COMPLETION_TOKENS}  # fmt: skip
+        finish = "tool_calls" if answer.get("tool_calls") else "stop"
+        choice = {"index": 0, "message": {"role": "assistant", **answer}, "finish_reason": finish}
+        body = {"id": "x", "object": "chat.completion", "created": 1, "model": request["model"]}
+        return send(handler, 200, {**body, "choices": [choice], "usage": usage})
 
-        def _send(self, status: int, body: dict[str, Any]) -> None:
-            data = json.dumps(body).encode()
-            try:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-            except ConnectionError:  # the client has given up
-                pass
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            pass
-
-    listener = Quiet(("127.0.0.1", 0), Handler)
-    server = Server(f"http://127.0.0.1:{listener.server_port}/v1")
-    thread = threading.Thread(target=listener.serve_forever, daemon=True)
-    thread.start()
-    try:
+    server = Server("")
+    with listening(post) as address:
+        server.url = f"{address}/v1"
         yield server
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join()
 
 
 def good_over_http(request: dict[str, Any]) -> dict[str, Any]:
