@@ -20,7 +20,7 @@ from crewai import BaseLLM
 from crewai.hooks import HookAborted
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from pilotage.errors import ConfigError, LimitExceeded, PilotageError, StoreError
+from pilotage.errors import ConfigError, LimitExceeded, PilotageError, StoreError, figure
 from pilotage.guard.limits import Ended, Hold, Meter, RunEnded
 from pilotage.model import retries
 from pilotage.model.answers import Attempt, BadAnswer, Call, Refused, Truncated, check, pack, wanted_tools
@@ -133,7 +133,7 @@ class Door:
         if seconds < left:
             return seconds
         who = "it asks" if asked else "the next attempt has"
-        raise retries.NoTime(error, f"{who} to wait {seconds:.3g} s, {max(0.0, left):.3g} s are left ({key})")
+        raise retries.NoTime(error, f"{who} to wait {figure(seconds)} s, {figure(max(0.0, left))} s are left ({key})")
 
     def _once(self, asked: Asked, number: int) -> Any:
         """One attempt: checked against the caps, made, judged, journalled."""
