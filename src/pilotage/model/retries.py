@@ -100,12 +100,9 @@ def _is_transient(error: BaseException) -> bool:
 def status_of(error: BaseException) -> int | None:
     """The HTTP status of a fault somewhere in the chain of causes; of a fault inside a 200, the one it names."""
     for link in chain(error):
-        response = getattr(link, "response", None)
         body = getattr(link, "body", None)
-        metadata = response.get("ResponseMetadata", {}) if isinstance(response, Mapping) else {}
         candidates = (
-            getattr(link, "status_code", None), getattr(response, "status_code", None), metadata.get("HTTPStatusCode"),
-            getattr(type(link), "status_code", None), getattr(link, "code", None),
+            getattr(link, "status_code", None), _answered(link)[0], getattr(link, "code", None),
             body.get("code") if isinstance(body, Mapping) else None,
         )  # fmt: skip
         for value in candidates:
@@ -116,15 +113,8 @@ def status_of(error: BaseException) -> int | None:
 
 def _status_line(error: BaseException) -> int | None:
     """The HTTP status that the answer itself had, whatever is said inside it."""
-    for link in chain(error):
-        response = getattr(link, "response", None)
-        if isinstance(response, Mapping):
-            found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        else:
-            found = getattr(response, "status_code", None) or getattr(link, "status_code", None)
-        if isinstance(found, int):
-            return found
-    return None
+    found = (_answered(link)[0] for link in chain(error))
+    return next((status for status in found if isinstance(status, int)), None)
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -160,7 +150,7 @@ def known_fault(error: Exception, usage: Counter[str], *, typed: bool = False) -
 def asked_wait(error: BaseException) -> float | None:
     """The seconds that the server asks to wait: retry-after-ms, or Retry-After in seconds or as a date."""
     for link in chain(error):
-        headers = {str(name).lower(): str(value) for name, value in _headers(link).items()}
+        headers = {str(name).lower(): str(value) for name, value in _answered(link)[1].items()}
         milliseconds = _number(headers.get("retry-after-ms", ""))
         if milliseconds is not None:
             return milliseconds / 1000
@@ -222,13 +212,16 @@ def _details(links: list[BaseException]) -> str:
     return " ".join(str(getattr(link, "body", None) or getattr(link, "code", None) or "") for link in links)
 
 
-def _headers(error: BaseException) -> Mapping[Any, Any]:
+def _answered(error: BaseException) -> tuple[Any, Mapping[Any, Any]]:
+    """Status and headers of the answer that an error carries: httpx's, requests' or, in a mapping, botocore's."""
     response = getattr(error, "response", None)
     if isinstance(response, Mapping):
-        found = response.get("ResponseMetadata", {}).get("HTTPHeaders")
+        told = response.get("ResponseMetadata", {})
+        status, headers = told.get("HTTPStatusCode"), told.get("HTTPHeaders")
     else:
-        found = getattr(response, "headers", None) or getattr(error, "headers", None)
-    return found if isinstance(found, Mapping) else {}
+        status = getattr(response, "status_code", None) or getattr(error, "status_code", None)
+        headers = getattr(response, "headers", None) or getattr(error, "headers", None)
+    return status, headers if isinstance(headers, Mapping) else {}
 
 
 def _number(text: str) -> float | None:
