@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import platform
 import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from pilotage.crew import Kit
 
 Progress = Callable[[str, int, int], None]
+LOST = 60.0  # seconds beyond its limit from which a run that has not ended never will
 
 
 class WhileItRuns(Policy):
@@ -95,7 +98,7 @@ class Runner:
             journal.listen(harmless(listener))
         kit, crew = self._build(question, journal, urls)
         content = {"question": question, "settings": self._shown_settings(), "warnings": self.warnings}
-        facts = {"model": factory.model_name(self.settings), "crew": self.settings.engine.crew}
+        facts = self._facts()
         with contextlib.closing(kit.desk), signals_end(kit.meter):
             journal.append("run_started", content, **facts)
             error = kick_off(crew, kit) if read_named(kit, urls) else None
@@ -137,6 +140,14 @@ class Runner:
         evidence = Evidence(desk.sources, searches=lambda: desk.searches, number=guard.number)
         kit = Kit(self.settings, question, desk, evidence, self.known_tools, self.databases, guard, meter, journal)
         return kit, build_crew(kit)
+
+    def _facts(self) -> dict[str, Any]:
+        """What the journal says of a run at its start; after `until` a run without an end is lost."""
+        engine = self.settings.engine
+        return {
+            "model": factory.model_name(self.settings), "crew": engine.crew, "tags": engine.record.tags or None,
+            "host": platform.node() or None, "until": round(time.time() + engine.limits.seconds + LOST, 3),
+        }  # fmt: skip
 
     def _shown_settings(self) -> dict[str, Any]:
         return {

@@ -226,9 +226,51 @@ class PolicySpec(Strict):
     allow_private_hosts: list[Text] = []
 
 
+class AgentOpsSpec(Strict):
+    """Where AgentOps' cloud is. What is None comes from the SDK's own variables, else it is the public cloud."""
+
+    api_key_env: Text = "AGENTOPS_API_KEY"
+    endpoint: Text | None = None
+    exporter_endpoint: Text | None = None
+    app_url: Text | None = None
+
+
 class RecordSpec(Strict):
+    """The journal, and where else sessions are sent. `sink_seconds` is the most that an end waits for those."""
+
     store: Text = "runs/pilotage.sqlite"
     redact: list[str] = []
+    tags: list[Text] = []
+    agentops: AgentOpsSpec = AgentOpsSpec()
+    sink_seconds: float = Field(default=2.0, gt=0, le=60)
+
+
+class ReplaySpec(Strict):
+    """Where `pilotage replay` listens, and the variables that hold its tokens."""
+
+    host: Text = "127.0.0.1"
+    port: int = Field(default=8484, ge=0, le=65535)
+    token_env: Text = "REPLAY_TOKEN"
+    collector_token_env: Text = "COLLECTOR_TOKEN"
+
+
+class AlertRule(Strict):
+    """One rule: a figure of a run, or of a window such as "20 runs" or "24 hours", above which somebody is told."""
+
+    when: Literal[
+        "usd", "seconds", "tokens", "model_calls", "tool_calls", "errors", "loops", "budget_share",
+        "failure_rate", "loop_rate", "runs",
+    ]  # fmt: skip
+    above: float = Field(ge=0)
+    over: Text = "run"
+    cool_down: float = Field(default=3600, ge=0)
+    to: list[Literal["terminal", "log", "webhook"]] = ["terminal", "log"]
+
+
+class AlertSpec(Strict):
+    rules: dict[str, AlertRule] = {}
+    webhook: Text | None = None
+    log: Text = "runs/alerts.log"
 
 
 class EngineSpec(Strict):
@@ -248,6 +290,8 @@ class EngineSpec(Strict):
     code: CodeSpec = CodeSpec()
     policy: PolicySpec = PolicySpec()
     record: RecordSpec = RecordSpec()
+    alerts: AlertSpec = AlertSpec()
+    replay: ReplaySpec = ReplaySpec()
 
 
 class AgentSpec(Strict):

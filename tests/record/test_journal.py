@@ -207,7 +207,7 @@ def test_two_writers_of_one_run_cannot_both_go_on(store: Engine) -> None:
 def test_an_append_that_fails_leaves_the_chain_whole(store: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = begin(store)
     with monkeypatch.context() as patch:
-        patch.setattr("pilotage.record.journal.summarise", lambda _event: 1 / 0)
+        patch.setattr("pilotage.record.journal.listed", lambda *_given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             journal.append("note", {"text": "lost"})
     journal.append("note", {"text": "kept"})

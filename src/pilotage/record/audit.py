@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
-from pilotage.record.journal import GENESIS, digest, read_events, summarise
+from pilotage.record.journal import GENESIS, digest, listed, read_events
 from pilotage.record.store import runs
+from pilotage.record.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Audit:
 def audit(engine: Engine, run: str, seal: str | None = None) -> Audit:
     """Walk the chain of `run`; with `seal` (from result.json) also prove that its end is the one that was sealed."""
     previous, count, erased, last_kind = GENESIS, 0, 0, ""
-    listed: dict[str, object] = {}
+    says: dict[str, object] = {}
+    tally = Tally()
 
     def broken(seq: int, reason: str) -> Audit:
         return Audit(run, False, count, previous, seq, reason, erased)
@@ -47,7 +49,8 @@ def audit(engine: Engine, run: str, seal: str | None = None) -> Audit:
                 elif digest(text) != event.digests[name]:
                     return broken(event.seq, f'its content "{name}" does not match its digest')
             previous, last_kind = event.hash, event.kind
-            listed |= summarise(event)
+            tally.add(event)
+            says |= listed(event, tally)
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
         return broken(count + 1, f"it cannot be read ({error})")
     with engine.connect() as connection:
@@ -56,8 +59,9 @@ def audit(engine: Engine, run: str, seal: str | None = None) -> Audit:
         return broken(1, "it is not there")
     if seal and seal != previous:
         return broken(count, "the chain does not end with the seal in result.json")
-    if row and row["outcome"] and (last_kind != "run_ended" or row["seal"] != previous):
+    is_own = row is not None and row["origin"] == "run"
+    if row and row["seal"] and (row["seal"] != previous or (is_own and last_kind != "run_ended")):
         return broken(count, "the end of the chain is missing")
-    if row and (wrong := [name for name, value in listed.items() if value is not None and row[name] != value]):
+    if row and (wrong := [name for name, value in says.items() if value is not None and row[name] != value]):
         return broken(count, f"the list of runs says something else ({', '.join(wrong)})")
     return Audit(run, True, count, previous, erased=erased)

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,9 +26,13 @@ from sqlalchemy.exc import DBAPIError
 
 from pilotage.errors import ConfigError, StoreError
 from pilotage.record.redact import Redactor
-from pilotage.record.store import LOCKED, UNLOCK, WAITS, events, identity, is_locked, payloads, runs, trying
+from pilotage.record.store import LOCKED, UNLOCK, WAITS, events, facets, identity, is_locked, payloads, runs, trying
+from pilotage.record.tally import Tally, facets_of
 
 GENESIS = "0" * 64
+PAGE = 500  # events that are read at once
+DIGEST = re.compile("[0-9a-f]{64}")
+COUNTS = ("model_calls", "tool_calls", "errors", "loops", "alerts", "tokens")  # of the tally, each a column
 Listener = Callable[["Event"], None]
 
 
@@ -64,6 +69,7 @@ class Journal:
         self.run = run or new_run_id()
         self._lock = threading.Lock()
         self._seq, self._previous, self._sealed = 0, GENESIS, False
+        self._tally, self._counted, self._facets = Tally(), Tally().as_text(), set[tuple[str, str]]()
         self._listeners: list[Listener] = []
         self._locked_since: float | None = None
         self.failure: StoreError | None = None  # the first write that was refused: an event is missing
@@ -104,15 +110,25 @@ class Journal:
             self.run, self._seq + 1, round(time.time(), 6), kind, facts, dict(texts), digests, self._previous,
         )  # fmt: skip
         event = Event(**{**event.as_json(), "hash": event.compute_hash()})
+        self._tally.add(event)
+        try:
+            self._store_while_locked(event, texts)
+        except BaseException:
+            self._tally = Tally.from_text(self._counted)
+            raise
+        self._counted = self._tally.as_text()
+        self._facets.update(facets_of(event))
+        self._seq, self._previous, self._locked_since = event.seq, event.hash, None
+        self._sealed = kind == "run_ended"
+        return event
+
+    def _store_while_locked(self, event: Event, texts: dict[str, str]) -> None:
         try:
             trying(lambda: self._store(event, texts), self._gives_up)
         except DBAPIError as error:
             if is_locked(error):
                 raise StoreError(f"The journal {LOCKED}", hint=UNLOCK) from None
             raise StoreError(f"The journal cannot be written: {error.orig}", hint="check record.store") from None
-        self._seq, self._previous, self._locked_since = event.seq, event.hash, None
-        self._sealed = kind == "run_ended"
-        return event
 
     def _gives_up(self, since: float) -> float:
         """Several writes that wait for the same lock, one after the other, wait once."""
@@ -132,11 +148,19 @@ class Journal:
                     content=canonical(event.digests), previous=event.previous, hash=event.hash,
                 )
             )  # fmt: skip
-            summary = summarise(event)
-            if event.kind == "run_started":
-                connection.execute(insert(runs).values(run=event.run, started=event.at, **summary))
-            elif event.kind == "run_ended":
-                connection.execute(update(runs).where(runs.c.run == event.run).values(**summary))
+            self._list(connection, event)
+
+    def _list(self, connection: Connection, event: Event) -> None:
+        """Keep what is listed about the run in step with its events."""
+        row = listed(event, self._tally)
+        if event.kind == "run_started":
+            connection.execute(insert(runs).values(run=event.run, **row))
+        else:
+            connection.execute(update(runs).where(runs.c.run == event.run).values(**row))
+        for name, value in facets_of(event):
+            if (name, value) not in self._facets:
+                found = {"run": event.run, "name": name, "value": value}
+                connection.execute(upsert(facets).on_conflict_do_nothing(), found)
 
     def _check_place(self, connection: Connection) -> None:
         """StoreError when what was written so far is not there any more: the rest would go nowhere."""
@@ -148,26 +172,44 @@ class Journal:
             raise StoreError("The journal has lost what this run wrote", hint="run again")
 
 
-def summarise(event: Event) -> dict[str, Any]:
-    """What the list of runs says because of this event."""
+def listed(event: Event, tally: Tally) -> dict[str, Any]:
+    """What the list of runs says of a run after `event`, which `tally` has counted already."""
+    facts = event.facts
+    row: dict[str, Any] = {name: getattr(tally, name) for name in COUNTS}
+    row |= {"usd": tally.cost, "updated": event.at, "tally": tally.as_text()}
     if event.kind == "run_started":
-        return {"question": event.content["question"], "model": event.facts["model"]}
-    if event.kind == "run_ended":
-        wanted = ("outcome", "seconds", "tokens", "usd")
-        return {name: event.facts.get(name) for name in wanted} | {"seal": event.hash}
-    return {}
+        row |= {"started": event.at, "question": event.content.get("question") or "", "model": facts.get("model", "")}
+        row |= {name: facts[name] for name in ("host", "until", "origin") if name in facts}
+    elif event.kind == "run_ended":
+        row |= {name: facts.get(name) for name in ("outcome", "seconds", "tokens", "usd")} | {"seal": event.hash}
+    return row
 
 
 def read_events(engine: Engine, run: str) -> Iterator[Event]:
     """The events of a run in order, with their content."""
+    after, more = 0, True
+    while more:
+        more = False
+        for event in _events(engine, run, after, PAGE, content=True):
+            yield event
+            after, more = event.seq, True
+
+
+def read_page(engine: Engine, run: str, after: int = 0, limit: int = PAGE, *, content: bool = True) -> list[Event]:
+    """At most `limit` events of a run behind the event number `after`; without `content` the texts are left out."""
+    return list(_events(engine, run, after, limit, content=content))
+
+
+def _events(engine: Engine, run: str, after: int, limit: int, *, content: bool) -> Iterator[Event]:
+    wanted = select(events).where(events.c.run == run, events.c.seq > after).order_by(events.c.seq).limit(limit)
     with engine.connect() as connection:
-        rows = connection.execute(select(events).where(events.c.run == run).order_by(events.c.seq)).all()
-        for row in rows:
-            digests: dict[str, str] = json.loads(row.content)
-            content = {name: _payload(connection, value) for name, value in digests.items()}
-            yield Event(
-                row.run, row.seq, row.at, row.kind, json.loads(row.facts), content, digests, row.previous, row.hash
-            )
+        rows = connection.execute(wanted).all()
+        bodies = _payloads(connection, [row.content for row in rows]) if content else {}
+    for row in rows:
+        digests: dict[str, str] = json.loads(row.content)
+        texts = {name: _text(bodies.get(value)) for name, value in digests.items()} if content else {}
+        facts = json.loads(row.facts)
+        yield Event(row.run, row.seq, row.at, row.kind, facts, texts, digests, row.previous, row.hash)
 
 
 def list_runs(engine: Engine, limit: int = 20) -> list[dict[str, Any]]:
@@ -214,6 +256,12 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _payload(connection: Any, wanted: str) -> str | None:
-    body = connection.execute(select(payloads.c.body).where(payloads.c.digest == wanted)).scalar()
-    return None if body is None else bytes(body).decode("utf-8", "surrogatepass")
+def _payloads(connection: Connection, contents: Sequence[str]) -> dict[str, bytes]:
+    """The texts that are still there, by digest; `contents` are the events' own columns."""
+    wanted = {digest for content in contents for digest in DIGEST.findall(content)}
+    rows = connection.execute(select(payloads).where(payloads.c.digest.in_(wanted)))
+    return {row.digest: bytes(row.body) for row in rows}
+
+
+def _text(body: bytes | None) -> str | None:
+    return None if body is None else body.decode("utf-8", "surrogatepass")

@@ -2,7 +2,10 @@
 
 events    one row per event: its facts as canonical JSON, the digests of its content, and its place in the chain
 payloads  each content once, by SHA-256 of its bytes, so that it can be erased without breaking a chain
-runs      one row per run for listing: derived from the events, never a source of truth
+runs      one row per run for listing, and facets, what a run can be found by: derived from the events, never a source
+          of truth
+spans     which spans of other programs are recorded already: a sender that repeats itself is heard once
+alerts    what has fired, for the cool-down between processes
 
 SQLite itself waits only BUSY for a lock that another process holds: who writes decides how long it tries again, so that
 a signal or the end of a run is never behind a lock. What is not covered: a disk that hangs inside one write.
@@ -19,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    Connection,
     Engine,
     Float,
     Index,
@@ -34,7 +38,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from pilotage.errors import ConfigError, StoreError
 
@@ -81,8 +85,50 @@ runs = Table(
     Column("tokens", Integer),
     Column("usd", Float),  # null when unpriced
     Column("seal", String(64)),
+    Column("origin", String(8), nullable=False, server_default="run"),  # or otlp: sent by another program
+    Column("host", Text, nullable=False, server_default=""),
+    Column("until", Float),  # seconds since 1970 after which a run without an end is lost
+    Column("updated", Float),
+    Column("model_calls", Integer, nullable=False, server_default="0"),
+    Column("tool_calls", Integer, nullable=False, server_default="0"),
+    Column("errors", Integer, nullable=False, server_default="0"),
+    Column("loops", Integer, nullable=False, server_default="0"),
+    Column("alerts", Integer, nullable=False, server_default="0"),
+    Column("tally", Text),  # JSON of record/tally.py
 )
-STARTED = Index("runs_started", runs.c.started)
+facets = Table(
+    "facets",
+    metadata,
+    Column("run", String(32), primary_key=True),
+    Column("name", String(8), primary_key=True),  # agent, model, tag, tool, loop, alert
+    Column("value", Text, primary_key=True),
+)
+spans = Table(
+    "spans",
+    metadata,
+    Column("run", String(32), primary_key=True),
+    Column("span", String(16), primary_key=True),
+    sqlite_with_rowid=False,
+)
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("run", String(32), nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("above", Float, nullable=False),
+    Column("over", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("delivered", Text, nullable=False, server_default="{}"),  # JSON: channel -> true, or why not
+)
+INDEXES = (
+    Index("runs_started", runs.c.started),
+    Index("facets_value", facets.c.name, facets.c.value),
+    Index("alerts_rule", alerts.c.rule, alerts.c.at),
+)
 
 
 def open_store(path: Path, *, create: bool = True) -> Engine:
@@ -143,12 +189,29 @@ def _make(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # a read-only file shows here, not in the middle of a run
         for table in metadata.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
-        connection.execute(CreateIndex(STARTED, if_not_exists=True))
+            _add_columns(connection, table)
+        for index in INDEXES:
+            connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def _look(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(select(runs.c.run).limit(1))
+        is_old = bool(_missing(connection, runs))
+    if is_old:
+        _make(engine)
+
+
+def _add_columns(connection: Connection, table: Table) -> None:
+    """What an older version of the store does not have yet."""
+    for column in _missing(connection, table):
+        definition = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
+
+
+def _missing(connection: Connection, table: Table) -> list[Column[Any]]:
+    present = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+    return [column for column in table.columns if column.name not in present]
 
 
 def _prepare(connection: sqlite3.Connection, record: Any) -> None:

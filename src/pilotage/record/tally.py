@@ -1,0 +1,138 @@
+"""What a run amounts to so far: calls, tokens and cost, by agent, model, task and tool, added up event by event.
+
+Tokens and cost come from model calls alone, so that nothing is counted twice. It is a view: adding the events of a run
+again gives the same tally. What is not covered: what a call has used that nobody reported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pilotage.record.journal import Event
+
+UNPRICED = "unpriced"
+ENCLOSING = ("session", "workflow", "task", "agent")  # spans that fail because of what failed within them
+
+
+@dataclass
+class Use:
+    """Model calls of one agent, model or task. `usd` is what the priced ones cost, `unpriced` counts the others."""
+
+    calls: int = 0
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt + self.completion
+
+    def add(self, facts: Mapping[str, Any]) -> None:
+        usd = facts.get("usd", UNPRICED)
+        self.calls += 1
+        self.prompt += int(facts.get("prompt_tokens") or 0)
+        self.completion += int(facts.get("completion_tokens") or 0)
+        self.cached += int(facts.get("cached_tokens") or 0)
+        self.usd = round(self.usd + (0.0 if usd == UNPRICED else float(usd)), 9)
+        self.unpriced += usd == UNPRICED
+        self.failed += bool(facts.get("failed"))
+        self.seconds = round(self.seconds + float(facts.get("seconds") or 0), 4)
+
+
+@dataclass
+class ToolUse:
+    """Calls of one tool; those that were denied count as failed."""
+
+    calls: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Tally:
+    """What the events added so far amount to."""
+
+    model_calls: int = 0
+    tool_calls: int = 0
+    errors: int = 0
+    loops: int = 0
+    alerts: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+    agents: dict[str, Use] = field(default_factory=dict)
+    models: dict[str, Use] = field(default_factory=dict)
+    tasks: dict[str, Use] = field(default_factory=dict)
+    tools: dict[str, ToolUse] = field(default_factory=dict)
+    failed_checks: dict[str, int] = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        """Count one event. Errors are calls of models and tools that failed."""
+        facts = event.facts
+        match event.kind:
+            case "model_call":
+                self._add_model_call(facts)
+            case "tool_call":
+                tool = self.tools.setdefault(str(facts.get("tool", "")), ToolUse())
+                tool.calls += 1
+                tool.failed += bool(facts.get("failed"))
+                tool.seconds = round(tool.seconds + float(facts.get("seconds") or 0), 4)
+                self.tool_calls += 1
+                self.errors += bool(facts.get("failed"))
+            case "span" if facts.get("span_kind") not in ENCLOSING:
+                self.errors += bool(facts.get("failed"))
+            case "loop":
+                self.loops += 1
+            case "alert":
+                self.alerts += 1
+            case "check" if not facts.get("passed"):
+                name = str(facts.get("check", ""))
+                self.failed_checks[name] = self.failed_checks.get(name, 0) + 1
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars of all calls, None when the price of one is unknown."""
+        return None if self.unpriced else self.usd
+
+    def as_text(self) -> str:
+        """JSON, quick to make: it is written with each event."""
+        return json.dumps(vars(self), default=vars, separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str | None) -> Tally:
+        """The tally that `as_text` made; an empty one for a run that an older version has listed."""
+        stored: dict[str, Any] = json.loads(text or "{}")
+        uses = {name: {k: Use(**v) for k, v in stored.get(name, {}).items()} for name in ("agents", "models", "tasks")}
+        tools = {name: ToolUse(**use) for name, use in stored.get("tools", {}).items()}
+        return cls(**{**stored, **uses, "tools": tools})
+
+    def _add_model_call(self, facts: Mapping[str, Any]) -> None:
+        use = Use()
+        use.add(facts)
+        self.model_calls += 1
+        self.errors += use.failed
+        self.tokens += use.tokens
+        self.usd = round(self.usd + use.usd, 9)
+        self.unpriced += use.unpriced
+        for group, name in ((self.agents, "agent"), (self.models, "model"), (self.tasks, "task")):
+            if of := facts.get(name):
+                group.setdefault(str(of), Use()).add(facts)
+
+
+def facets_of(event: Event) -> list[tuple[str, str]]:
+    """What a run can be found by because of this event, as (name, value): agent, model, tag, tool, loop, alert."""
+    facts = event.facts
+    found = [("tag", str(tag)) for tag in facts.get("tags", [])]
+    if event.kind in ("task_started", "model_call", "tool_call", "span"):
+        found += [(name, str(facts[name])) for name in ("agent", "model", "tool") if facts.get(name)]
+    elif event.kind in ("loop", "alert"):
+        found.append((event.kind, str(facts.get("rule", ""))))
+    return found
