@@ -143,7 +143,12 @@ def tally_of(engine: Engine, run: str) -> Tally:
 def _conditions(search: Search, now: float) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if search.text:
-        found.append(or_(runs.c.question.icontains(search.text, autoescape=True), runs.c.run.startswith(search.text)))
+        found.append(
+            or_(
+                runs.c.question.icontains(search.text, autoescape=True),
+                runs.c.run.startswith(search.text, autoescape=True),
+            )
+        )
     if search.outcome == "live":
         found.append(_is_live(now))
     elif search.outcome == "lost":
