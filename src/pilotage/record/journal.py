@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
@@ -33,6 +33,11 @@ GENESIS = "0" * 64
 PAGE = 500  # events that are read at once
 DIGEST = re.compile("[0-9a-f]{64}")
 COUNTS = ("model_calls", "tool_calls", "errors", "loops", "alerts", "tokens")  # of the tally, each a column
+# made once: SQLAlchemy takes longer to build a statement than SQLite to run it
+ADD_EVENT, ADD_RUN = insert(events), insert(runs)
+CHANGE_RUN = update(runs).where(runs.c.run == bindparam("of_run"))
+KEEP_PAYLOAD, KEEP_FACET = (upsert(table).on_conflict_do_nothing() for table in (payloads, facets))
+HASH_AT = select(events.c.hash).where(events.c.run == bindparam("run"), events.c.seq == bindparam("seq"))
 Listener = Callable[["Event"], None]
 
 
@@ -141,35 +146,38 @@ class Journal:
             self._check_place(connection)
             for name, text in texts.items():
                 row = {"digest": event.digests[name], "body": text.encode("utf-8", "surrogatepass")}
-                connection.execute(upsert(payloads).on_conflict_do_nothing(), row)
-            connection.execute(
-                insert(events).values(
-                    run=event.run, seq=event.seq, at=event.at, kind=event.kind, facts=canonical(event.facts),
-                    content=canonical(event.digests), previous=event.previous, hash=event.hash,
-                )
-            )  # fmt: skip
+                connection.execute(KEEP_PAYLOAD, row)
+            connection.execute(ADD_EVENT, as_row(event))
             self._list(connection, event)
 
     def _list(self, connection: Connection, event: Event) -> None:
         """Keep what is listed about the run in step with its events."""
         row = listed(event, self._tally)
         if event.kind == "run_started":
-            connection.execute(insert(runs).values(run=event.run, **row))
+            connection.execute(ADD_RUN, {"run": event.run, **row})
         else:
-            connection.execute(update(runs).where(runs.c.run == event.run).values(**row))
+            connection.execute(CHANGE_RUN, {"of_run": event.run, **row})
         for name, value in facets_of(event):
             if (name, value) not in self._facets:
-                found = {"run": event.run, "name": name, "value": value}
-                connection.execute(upsert(facets).on_conflict_do_nothing(), found)
+                connection.execute(KEEP_FACET, {"run": event.run, "name": name, "value": value})
 
     def _check_place(self, connection: Connection) -> None:
         """StoreError when what was written so far is not there any more: the rest would go nowhere."""
         if connection.info["file"] != identity(str(self.engine.url.database)):
             raise StoreError("The journal was deleted or replaced while the run went on", hint="run again")
-        place = (events.c.run == self.run) & (events.c.seq == self._seq)
-        last = connection.execute(select(events.c.hash).where(place)).scalar()
-        if self._seq and last != self._previous:
+        if self._seq == 0:
+            return
+        last = connection.execute(HASH_AT, {"run": self.run, "seq": self._seq}).scalar()
+        if last != self._previous:
             raise StoreError("The journal has lost what this run wrote", hint="run again")
+
+
+def as_row(event: Event) -> dict[str, Any]:
+    """The event as a row of the table `events`."""
+    return {
+        "run": event.run, "seq": event.seq, "at": event.at, "kind": event.kind, "facts": canonical(event.facts),
+        "content": canonical(event.digests), "previous": event.previous, "hash": event.hash,
+    }  # fmt: skip
 
 
 def listed(event: Event, tally: Tally) -> dict[str, Any]:
@@ -182,6 +190,9 @@ def listed(event: Event, tally: Tally) -> dict[str, Any]:
         row |= {name: facts[name] for name in ("host", "until", "origin") if name in facts}
     elif event.kind == "run_ended":
         row |= {name: facts.get(name) for name in ("outcome", "seconds", "tokens", "usd")} | {"seal": event.hash}
+    elif event.kind == "session_ended":  # of another program: its title is known when its root span is over
+        title = event.content.get("title")
+        row |= {name: facts.get(name) for name in ("outcome", "seconds")} | ({"question": title} if title else {})
     return row
 
 
