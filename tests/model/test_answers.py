@@ -41,7 +41,7 @@ def test_an_answer_that_ended_by_itself_is_one(finish: str | None) -> None:
     check("words", ended(finish), None)
 
 
-@pytest.mark.parametrize("finish", [*TRUNCATIONS, "MAX_TOKENS", "FinishReason.MAX_TOKENS"])
+@pytest.mark.parametrize("finish", [*sorted(TRUNCATIONS), "MAX_TOKENS", "FinishReason.MAX_TOKENS"])
 def test_a_truncated_answer_is_none(finish: str) -> None:
     for answer in ("half of a sen", "", None, [{"function": {"name": "x", "arguments": '{"a'}}]):
         with pytest.raises(Truncated, match=r"model\.max_tokens"):
@@ -68,7 +68,7 @@ def test_a_stream_without_an_end_is_cut_off() -> None:
     check("words", ended(None, stream=True, reported=False), None)  # a class of one's own that says nothing
 
 
-@pytest.mark.parametrize("finish", [*REFUSALS, "SAFETY"])
+@pytest.mark.parametrize("finish", [*sorted(REFUSALS), "SAFETY"])
 def test_a_refusal_is_told_from_a_bad_answer(finish: str) -> None:
     with pytest.raises(Refused, match="refused"):
         check("I cannot", ended(finish), None)
