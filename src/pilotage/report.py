@@ -92,6 +92,8 @@ def print_result(result: Result, out: TextIO | None = None, err: TextIO | None =
     for fault in result.unsupported:
         print(f"did not hold: {_fault(fault)[:300]}", file=out)
     out.flush()
+    if result.link:
+        print(f"session: {result.link}", file=err, flush=True)
     if result.hint and result.exit_code:
         print(f"hint: {result.hint}", file=err, flush=True)
     gap = "\n" if result.answer or result.unsupported else ""
@@ -116,20 +118,31 @@ def harmless(listener: Listener) -> Listener:
 
 def progress_lines(err: TextIO | None = None) -> Callable[[Event], None]:
     """A journal listener that prints a plain line on stderr for each step."""
-    stream = err or sys.stderr
-    first: list[float] = []
+    stream, lines = err or sys.stderr, step_lines()
 
     def show(event: Event) -> None:
-        first.append(event.at) if not first else None
-        if event.kind == "run_started":
-            warn(json.loads(event.content["warnings"] or "[]"), stream)
-        elif line := _line(event):
-            print(f"[{event.at - first[0]:5.1f} s] {line}", file=stream, flush=True)
+        for line in lines(event):
+            print(line, file=stream, flush=True)
 
     return show
 
 
-def _line(event: Event) -> str:
+def step_lines() -> Callable[[Event], list[str]]:
+    """`lines(event)` are the plain lines of an event, with the seconds since the first one; most have one or none."""
+    first: list[float] = []
+
+    def lines(event: Event) -> list[str]:
+        first.append(event.at) if not first else None
+        if event.kind == "run_started":
+            return [f"warning: {line}" for line in json.loads(event.content["warnings"] or "[]")]
+        line = step_line(event)
+        return [f"[{event.at - first[0]:5.1f} s] {line}"] if line else []
+
+    return lines
+
+
+def step_line(event: Event) -> str:
+    """What happened, in a line; "" for what nobody needs to see go by."""
     facts, content = event.facts, event.content
     match event.kind:
         case "task_started":
