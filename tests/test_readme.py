@@ -61,7 +61,11 @@ def test_the_first_command_answers_and_leaves_the_tree_clean(clone: Path) -> Non
     assert lines[-1].startswith("outcome: accepted · "), done.stdout
     assert "[1] loops.md" in done.stdout
     assert "built-in reader" in done.stderr
-    noise = [line for line in done.stderr.splitlines() if line and not line.startswith(("model: ", "loading", "["))]
+    noise = [
+        line
+        for line in done.stderr.splitlines()
+        if line and not line.startswith(("model: ", "loading", "[", "session: "))
+    ]
     assert not noise, noise
     status = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True)
     assert status.stdout == ""

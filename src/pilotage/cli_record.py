@@ -13,23 +13,31 @@ from pilotage.terminal import Json, Run, open_journal, print_lines, settings_fro
 
 
 def sessions(
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20, as_json: Json = False
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    text: Annotated[str, typer.Option("--search", help="In the question, or the beginning of a run's id.")] = "",
+    outcome: Annotated[str, typer.Option(help="accepted, unanswered, rejected, limited … or live, lost.")] = "",
+    tag: Annotated[str, typer.Option(help="One of record.tags.")] = "",
+    agent: Annotated[str, typer.Option(help="An agent's name.")] = "",
+    model: Annotated[str, typer.Option(help="A model's name.")] = "",
+    loop: Annotated[str, typer.Option(help="A rule of the loop detection, or any.")] = "",
+    as_json: Json = False,
 ) -> None:
-    """List the recorded runs, the newest first.
+    """List the recorded runs, the newest first, live ones on top.
 
-    Example: pilotage sessions --limit 5
+    Example: pilotage sessions --outcome limited --loop any
     """
-    from pilotage.record.journal import list_runs
+    from pilotage.record.sessions import Search, find
     from pilotage.record.store import NoJournal
     from pilotage.views import session_line
 
+    search = Search(text=text, outcome=outcome, tag=tag, agent=agent, model=model, loop=loop, per_page=limit)
     try:
-        rows = list_runs(open_journal(), limit)
+        rows = find(open_journal(), search).rows
     except NoJournal:
         rows = []
     print_lines(json.dumps(row, ensure_ascii=False) if as_json else session_line(row) for row in rows)
     if not rows:
-        print("no runs yet", file=sys.stderr)
+        print("no such runs" if search != Search(per_page=limit) else "no runs yet", file=sys.stderr)
 
 
 def show(name: Run, as_json: Json = False) -> None:
@@ -49,13 +57,22 @@ def show(name: Run, as_json: Json = False) -> None:
 
 def export(
     name: Run,
-    _jsonl: Annotated[bool, typer.Option("--jsonl", help="One event per line, with content and hashes.")] = True,
+    html: Annotated[bool, typer.Option("--html", help="One HTML file that needs no server and no network.")] = False,
+    _jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="One event per line, with content and hashes; the default.")
+    ] = False,
 ) -> None:
     """Take a run away, with all content.
 
-    Example: pilotage export last --jsonl > run.jsonl
+    Example: pilotage export last --html > session.html
     """
-    show(name, as_json=True)
+    if not html:
+        return show(name, as_json=True)
+    from pilotage.record.journal import find_run
+    from pilotage.replay.export import export_html
+
+    engine = open_journal()
+    print_lines([export_html(engine, find_run(engine, name))])
 
 
 def audit(

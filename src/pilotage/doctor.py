@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pilotage.alerts.rules import check_alerts, shown_address
 from pilotage.errors import PilotageError
 from pilotage.guard import policy
 from pilotage.guard.worstcase import Rates, worst_case
@@ -18,6 +19,7 @@ from pilotage.model.prices import context_window, dearest
 from pilotage.record.redact import Redactor
 from pilotage.settings import Settings, located
 from pilotage.spec import CapSpec, FallbackSpec
+from pilotage.telemetry.targets import find_targets
 from pilotage.tools import build
 from pilotage.tools.delegation import tools_of
 from pilotage.tools.websearch import available
@@ -36,7 +38,11 @@ PARTS = {
 def examine(settings: Settings) -> dict[str, Any]:
     """The report as plain data; `ok` is False when a run could not start."""
     problems = []
-    for check in (factory.check, lambda s: build.check_tools(s, build.user_tools(s))):
+    for check in (
+        factory.check,
+        lambda s: build.check_tools(s, build.user_tools(s)),
+        lambda s: check_alerts(s.engine.alerts, os.environ),
+    ):
         try:
             with located(settings):
                 check(settings)
@@ -63,6 +69,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "worst_case": worst.as_json() | {"line": worst.line()},
         "warnings": [*build.warnings(settings), *factory.warnings(settings)],
         "policy": policy.lines(settings.engine.policy),
+        "sessions": _sessions(settings),
         "parts": {name: _present(module) for name, module in PARTS.items()} | _further_parts(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
     }
@@ -83,6 +90,7 @@ def lines(report: dict[str, Any]) -> str:
     out += [f"  task {task:<{width - 5}}  {_shown(caps).lstrip(', ')}" for task, caps in report["task_caps"].items()]
     out += ["", report["worst_case"]["line"]]
     out += ["", "policy"] + [f"  {line}" for line in report["policy"]]
+    out += ["", "sessions"] + [f"  {name:<{width}}  {where}" for name, where in report["sessions"].items()]
     out += ["", "keys"] + [
         f"  {name:<{width}}  {'set' if there else 'not set'}" for name, there in report["keys"].items()
     ]
@@ -135,6 +143,8 @@ def _key_names(settings: Settings) -> list[str]:
 
 
 def _value(settings: Settings, key: str) -> Any:
+    if key == "alerts.webhook":
+        return shown_address(settings.engine.alerts.webhook)
     value: Any = settings.engine
     for part in key.split("."):
         value = getattr(value, part)
@@ -146,6 +156,26 @@ def _value(settings: Settings, key: str) -> Any:
     if isinstance(value, list):
         return [item.name if isinstance(item, FallbackSpec) else item for item in value]
     return value
+
+
+def _sessions(settings: Settings) -> dict[str, str]:
+    """Where the session of a run goes, and who may look at it."""
+    warnings: list[str] = []
+    spec, targets = settings.engine.replay, find_targets(settings.engine.agentops, warnings.append)
+    name = settings.engine.agentops.api_key_env
+    found = {
+        "journal": settings.engine.record.store,
+        "AgentOps": targets.cloud.endpoint if targets.cloud else f"nowhere: {name} is not set",
+        "OpenTelemetry": targets.collector or "nowhere: OTEL_EXPORTER_OTLP_ENDPOINT is not set",
+        "pilotage replay": f"{spec.host}:{spec.port}, {_needs(spec.token_env)} to look, "
+        f"{_needs(spec.token_env, spec.collector_token_env)} to record",
+    }
+    return found | ({"warning": "; ".join(warnings)} if warnings else {})
+
+
+def _needs(*names: str) -> str:
+    there = [name for name in names if os.environ.get(name, "").strip()]
+    return " or ".join(there) if there else "no token needed"
 
 
 def _tools(settings: Settings) -> dict[str, list[str]]:

@@ -51,6 +51,7 @@ class Result:
     seal: str
     exit_code: int
     parent: str | None = None
+    link: str = ""  # where the run can be looked at
     folder: Path | None = None
     findings: list[dict[str, str]] = field(default_factory=list)
     verdicts: list[dict[str, str]] = field(default_factory=list)

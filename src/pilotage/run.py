@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import platform
 import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotage.alerts.rules import check_alerts, shown_address
+from pilotage.alerts.watcher import Watcher
 from pilotage.checks.gate import Evidence
 from pilotage.errors import ConfigError, PilotageError, StoreError
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.guard.limits import UNWINDS, Ended, Meter
 from pilotage.guard.policy import PAGES, USER, Policy, Reason, hosts_in
+from pilotage.link import where
 from pilotage.model import factory
 from pilotage.outcome import Result, conclude, finish
 from pilotage.quiet import import_crewai, lasting_context
@@ -32,6 +37,7 @@ from pilotage.record.store import open_store
 from pilotage.report import harmless
 from pilotage.settings import CONFIG, TASKS, Settings, load, located
 from pilotage.signals import signals_end
+from pilotage.telemetry import Session, open_sinks
 from pilotage.tools import build
 from pilotage.tools.database import Databases
 from pilotage.tools.delegation import tools_of
@@ -69,6 +75,7 @@ class Runner:
         self.known_tools = build.user_tools(settings)
         with located(settings):
             build.check_tools(settings, self.known_tools)
+            check_alerts(settings.engine.alerts, os.environ)
         factory.check(settings)
         self.fetcher = Fetcher(settings.engine.web, private_hosts=settings.engine.policy.allow_private_hosts)
         self.databases = Databases(settings.engine.databases, settings.root)
@@ -81,6 +88,7 @@ class Runner:
             self.engine.dispose()
             raise
         self.warnings = self._warnings()
+        self.sinks = open_sinks(settings)  # before CrewAI is imported
 
     def answer(
         self, question: str, *, urls: Sequence[str] = (), listener: Listener | None = None, write: bool = True,
@@ -97,18 +105,28 @@ class Runner:
         if listener:
             journal.listen(harmless(listener))
         kit, crew = self._build(question, journal, urls)
+        session = self.sinks.session(journal.run) if self.sinks else None
+        if session:
+            journal.listen(session)
+        watcher = self._watcher()
+        watcher.follow(journal)
         content = {"question": question, "settings": self._shown_settings(), "warnings": self.warnings}
         facts = self._facts()
         with contextlib.closing(kit.desk), signals_end(kit.meter):
             journal.append("run_started", content, **facts)
             error = kick_off(crew, kit) if read_named(kit, urls) else None
             kit.meter.settle()
-            result = finish(kit, conclude(kit, error), self.settings.runs / journal.run if write else None)
+            ended = conclude(kit, error)
+            watcher.at_end(ended.outcome, kit.meter.seconds)
+            result = finish(kit, ended, self.settings.runs / journal.run if write else None)
+            result = replace(result, link=self._deliver(session, watcher, journal.run))
             if then:
                 then(result)
         return result
 
     def close(self) -> None:
+        if self.sinks:
+            self.sinks.close()
         self.knowledge.close()
         self.databases.close()
         self.engine.dispose()
@@ -141,6 +159,23 @@ class Runner:
         kit = Kit(self.settings, question, desk, evidence, self.known_tools, self.databases, guard, meter, journal)
         return kit, build_crew(kit)
 
+    def _watcher(self) -> Watcher:
+        engine = self.settings.engine
+        return Watcher(
+            engine.alerts, engine.limits, self.engine, self.redactor, root=self.settings.root, link=self._link
+        )
+
+    def _link(self, run: str) -> str:
+        return where(self.settings, run, self.sinks.link(run) if self.sinks else None)
+
+    def _deliver(self, session: Session | None, watcher: Watcher, run: str) -> str:
+        """Wait until AgentOps, OpenTelemetry and the webhook have it, record.sink_seconds at most; where it is seen."""
+        until = time.monotonic() + self.settings.engine.record.sink_seconds
+        if session:
+            session.end()
+        watcher.close(max(0.0, until - time.monotonic()))
+        return self._link(run)
+
     def _facts(self) -> dict[str, Any]:
         """What the journal says of a run at its start; after `until` a run without an end is lost."""
         engine = self.settings.engine
@@ -150,8 +185,10 @@ class Runner:
         }  # fmt: skip
 
     def _shown_settings(self) -> dict[str, Any]:
+        engine = self.settings.engine.model_dump()
+        engine["alerts"]["webhook"] = shown_address(self.settings.engine.alerts.webhook)
         return {
-            "engine": self.settings.engine.model_dump(),
+            "engine": engine,
             "agents": {name: spec.model_dump() for name, spec in self.settings.agents.items()},
             "tasks": {name: spec.model_dump() for name, spec in self.settings.tasks.items()},
         }

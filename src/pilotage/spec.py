@@ -241,7 +241,6 @@ class RecordSpec(Strict):
     store: Text = "runs/pilotage.sqlite"
     redact: list[str] = []
     tags: list[Text] = []
-    agentops: AgentOpsSpec = AgentOpsSpec()
     sink_seconds: float = Field(default=2.0, gt=0, le=60)
 
 
@@ -290,6 +289,7 @@ class EngineSpec(Strict):
     code: CodeSpec = CodeSpec()
     policy: PolicySpec = PolicySpec()
     record: RecordSpec = RecordSpec()
+    agentops: AgentOpsSpec = AgentOpsSpec()
     alerts: AlertSpec = AlertSpec()
     replay: ReplaySpec = ReplaySpec()
 

@@ -23,7 +23,7 @@ def session_line(row: dict[str, Any]) -> str:
     spent = money(row["usd"]) if row["outcome"] else "-"
     question = " ".join(row["question"].split())[:80]
     return (
-        f"{row['run']}  {started}  {row['outcome'] or 'open':<11} {seconds:>8}  {spent:>8}  {row['model']}  {question}"
+        f"{row['run']}  {started}  {row['state']:<11} {seconds:>8}  {spent:>8}  {row['model']}  {question}"
     )
 
 

@@ -1,0 +1,39 @@
+"""Texts as they are sent: of a bounded length, and only with characters that protobuf takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pilotage.errors import shortened
+
+LONGEST = 16_000  # characters of one text on a span
+EVENT = 100_000  # characters of one text of an event that is sent as it is, mostly JSON
+NOTE = 2_000  # characters of one text on a span event, and of an error
+
+
+class Whole(str):
+    """A text that is bounded already and must not be cut (again): JSON above all."""
+
+    __slots__ = ()
+
+
+def clean(text: str, most: int = LONGEST) -> str:
+    """The text, cut after `most` characters, with `?` for halves of surrogate pairs.
+
+    >>> clean("caf\\ud800e", 100), clean("abcdef", 3)
+    ('caf?e', 'abc… (6 characters)')
+    """
+    if isinstance(text, Whole):
+        return text
+    text = text if len(text) <= most else Whole(shortened(text, most))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return Whole(text.encode("utf-8", "replace").decode())
+    return text
+
+
+def as_json(value: Any) -> Whole:
+    """JSON whose strings are clean; what it is made of must be bounded."""
+    return Whole(clean(json.dumps(value, ensure_ascii=False, default=str), most=10**9))
