@@ -9,8 +9,8 @@ test:    ## all tests, offline
 eval:    ## the golden questions
 	uv run pilotage eval
 
-replay:  ## the last run, step by step
-	uv run pilotage show last
+replay:  ## the sessions in the browser
+	uv run pilotage replay
 
 lint:    ## ruff and mypy, strict
 	uv run --group dev ruff check .

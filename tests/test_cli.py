@@ -27,10 +27,10 @@ from tests.support.server import serve
 QUESTION = "How many requests can one fault make when retries are nested?"
 COMMANDS = [
     "run", "eval", "sessions", "show", "export", "audit", "loops", "index", "page", "check-code", "check-data",
-    "doctor",
+    "doctor", "replay", "alerts",
 ]  # fmt: skip
 ARGUMENTS = {
-    "show": ["last"], "loops": ["--run", "last"], "export": ["last", "--jsonl"],
+    "alerts": ["test"], "show": ["last"], "loops": ["--run", "last"], "export": ["last", "--jsonl"],
     "page": ["https://example.org/"], "check-code": ["code.py"],
     "check-data": ["data.json", "--schema", "schema.json"],
 }  # fmt: skip
@@ -449,6 +449,7 @@ def test_doctor_says_why_a_run_cannot_start(shell: Shell, project: Path) -> None
 
 def test_the_commands_tested_here_are_all_there_are() -> None:
     names = [c.name or (c.callback.__name__ if c.callback else "") for c in cli.app.registered_commands]
+    names += [str(group.name) for group in cli.app.registered_groups]
     assert sorted(names) == sorted(COMMANDS)
 
 

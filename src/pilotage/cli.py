@@ -5,6 +5,7 @@ CrewAI is imported by `run` and `eval` only: the other commands answer at once.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import signal
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilotage import __version__, cli_checks, cli_loops, cli_record, errors
+from pilotage import __version__, cli_alerts, cli_checks, cli_loops, cli_record, cli_replay, errors
 from pilotage.errors import PilotageError
 from pilotage.signals import STOPS, exit_code
 from pilotage.terminal import Json, KnowledgeDir, Set, settings_from
@@ -56,10 +57,11 @@ def run(
 
     Example: pilotage run "How do I stop an agent from looping?" --set limits.seconds=60
     """
-    from pilotage import report
+    from pilotage import live, report
     from pilotage.run import run_crew
 
     def tell(result: Result) -> None:
+        listener.close()
         if as_json:
             print(json.dumps(result.as_json(), ensure_ascii=False), flush=True)
         else:
@@ -68,10 +70,11 @@ def run(
 
     settings = settings_from(set_)
     _say_model(settings)
-    result = run_crew(
-        question, settings=settings, knowledge=knowledge, urls=url, then=tell,
-        listener=report.progress_lines(), progress=report.progress_bar(),
-    )  # fmt: skip
+    with contextlib.closing(live.progress()) as listener:
+        result = run_crew(
+            question, settings=settings, knowledge=knowledge, urls=url, then=tell,
+            listener=listener, progress=report.progress_bar(),
+        )  # fmt: skip
     raise typer.Exit(result.exit_code)
 
 
@@ -142,11 +145,12 @@ def doctor(set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
 
 
 FURTHER: tuple[Callable[..., None], ...] = (
-    cli_record.sessions, cli_record.show, cli_record.export, cli_record.audit, cli_loops.loops,
-    cli_checks.page, cli_checks.check_code, cli_checks.check_data,
+    cli_record.sessions, cli_record.show, cli_record.export, cli_record.audit, cli_replay.replay,
+    cli_loops.loops, cli_checks.page, cli_checks.check_code, cli_checks.check_data,
 )  # fmt: skip
 for command in FURTHER:
     app.command(command.__name__.replace("_", "-"))(command)
+app.add_typer(cli_alerts.app, name="alerts")
 
 
 def main(arguments: list[str] | None = None) -> None:

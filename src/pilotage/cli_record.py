@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pilotage import errors
+from pilotage.errors import ConfigError
 from pilotage.terminal import Json, Run, open_journal, print_lines, settings_from
 
 
@@ -58,7 +59,7 @@ def show(name: Run, as_json: Json = False) -> None:
 def export(
     name: Run,
     html: Annotated[bool, typer.Option("--html", help="One HTML file that needs no server and no network.")] = False,
-    _jsonl: Annotated[
+    jsonl: Annotated[
         bool, typer.Option("--jsonl", help="One event per line, with content and hashes; the default.")
     ] = False,
 ) -> None:
@@ -66,13 +67,16 @@ def export(
 
     Example: pilotage export last --html > session.html
     """
-    if not html:
-        return show(name, as_json=True)
-    from pilotage.record.journal import find_run
-    from pilotage.replay.export import export_html
+    if html and jsonl:
+        raise ConfigError("--html and --jsonl are two files", hint="ask for one of them at a time")
+    if html:
+        from pilotage.record.journal import find_run
+        from pilotage.replay.export import export_html
 
-    engine = open_journal()
-    print_lines([export_html(engine, find_run(engine, name))])
+        engine = open_journal()
+        print_lines([export_html(engine, find_run(engine, name))])
+    else:
+        show(name, as_json=True)
 
 
 def audit(
