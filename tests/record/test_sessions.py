@@ -177,3 +177,11 @@ def test_a_run_that_an_older_version_has_listed_verifies(store: Engine) -> None:
             "UPDATE runs SET tally = NULL, updated = NULL, until = NULL, model_calls = 0, errors = 0"
         )
     assert audit(store, run).ok
+
+
+def test_a_name_that_is_no_unicode_does_not_cost_the_event(store: Engine) -> None:
+    journal = Journal(store, Redactor({}))
+    journal.append("run_started", {"question": "q"}, model="gpt", crew="c")
+    journal.append("tool_call", agent="researcher", tool="se\ud800arch", failed=True)
+    assert facet_values(store)["tool"] == ["se?arch"]
+    assert audit(store, journal.run).ok

@@ -135,4 +135,4 @@ def facets_of(event: Event) -> list[tuple[str, str]]:
         found += [(name, str(facts[name])) for name in ("agent", "model", "tool") if facts.get(name)]
     elif event.kind in ("loop", "alert"):
         found.append((event.kind, str(facts.get("rule", ""))))
-    return found
+    return [(name, value.encode("utf-8", "replace").decode()) for name, value in found]  # a model may invent any name

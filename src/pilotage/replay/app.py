@@ -10,7 +10,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,7 +27,7 @@ from pilotage.errors import PilotageError
 from pilotage.replay import auth, listing, session, statistics
 from pilotage.replay.auth import Guard
 from pilotage.replay.collecting import collecting, writer_of
-from pilotage.replay.formats import FILTERS, OUTCOMES
+from pilotage.replay.export import environment
 from pilotage.replay.headers import SecurityHeaders
 from pilotage.settings import Settings
 
@@ -61,17 +60,6 @@ def routes(writer: Writer, tokens: Tokens) -> list[BaseRoute]:
         Route("/logout", auth.log_out, methods=["POST"]),
         Mount("/static", _Static(directory=HERE / "static"), name="static"),
     ]
-
-
-def environment() -> Environment:
-    """The templates: everything is escaped, a name that is not there is an error."""
-    made = Environment(
-        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    made.filters |= FILTERS
-    made.globals["OUTCOMES"] = OUTCOMES
-    return made
 
 
 class _Static(StaticFiles):

@@ -24,7 +24,7 @@ async def still_serving(request: Request, seconds: float) -> bool:
 def message(data: Any, *, event: str = "", id_: int | str | None = None) -> str:
     """One event as it goes over the wire; `data` as JSON in one line."""
     head = (f"id: {id_}\n" if id_ is not None else "") + (f"event: {event}\n" if event else "")
-    return f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n"
+    return f"{head}data: {json.dumps(data)}\n\n"
 
 
 def event_stream(messages: AsyncIterator[str]) -> StreamingResponse:
