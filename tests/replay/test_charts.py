@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pilotage.replay.app import environment
 from pilotage.replay.charts import BOTTOM, HEIGHT, TOP, Chart, Series, Words, bars, lines, ticks
+from pilotage.replay.export import environment
 
 WORDS = Words(lambda value: f"{value:g} pieces", lambda value: f"{value:g}")
 DAYS = ["Mon", "Tue", "Wed"]

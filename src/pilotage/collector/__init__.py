@@ -1,0 +1,1 @@
+"""The collector: other programs record into the store by AgentOps' SDK or any OTLP exporter."""
