@@ -22,9 +22,7 @@ def session_line(row: dict[str, Any]) -> str:
     seconds = f"{row['seconds']:.1f} s" if row["seconds"] is not None else "-"
     spent = money(row["usd"]) if row["outcome"] else "-"
     question = " ".join(row["question"].split())[:80]
-    return (
-        f"{row['run']}  {started}  {row['state']:<11} {seconds:>8}  {spent:>8}  {row['model']}  {question}"
-    )
+    return f"{row['run']}  {started}  {row['state']:<11} {seconds:>8}  {spent:>8}  {row['model'] or row['origin']}  {question}"
 
 
 def event_lines(event: Event) -> str:

@@ -56,14 +56,12 @@ class Describer:
         """What is known when a span opens."""
         said: Attributes = {
             "agentops.span.kind": KINDS.get(span.kind, span.kind), "operation.name": span.name,
-            "agentops.entity.name": span.name, "gen_ai.conversation.id": self.run,
-            "gen_ai.operation.name": OPERATIONS.get(span.kind), "pilotage.run": self.run, "pilotage.kind": span.kind,
+            "gen_ai.conversation.id": self.run, "gen_ai.operation.name": OPERATIONS.get(span.kind),
+            "pilotage.run": self.run, "pilotage.kind": span.kind,
             "pilotage.event": span.event.seq if span.event else None,
+            "agent.name": span.agent or None, "gen_ai.agent.name": span.agent or None,
+            "crewai.task.name": span.task or None,
         }  # fmt: skip
-        if span.agent:
-            said |= self._agent(span.agent)
-        if span.task:
-            said["crewai.task.name"] = span.task
         begin = {"session": self._session, "workflow": self._workflow, "task": self._task, "agent": self._own}
         more = begin.get(span.kind)
         return _plain(said | (more(span) if more else {}))
@@ -87,13 +85,6 @@ class Describer:
         if span.failed:
             said |= {"error.type": _error_type(span, event), "error.message": shortened(span.why, NOTE)}
         return _plain(said)
-
-    def _agent(self, name: str) -> Attributes:
-        role = str(self._agents.get(name, {}).get("role") or name).strip()
-        return {
-            "agent.id": name, "agent.name": name, "agent.role": role, "crewai.agent.role": role,
-            "gen_ai.agent.id": name, "gen_ai.agent.name": name,
-        }  # fmt: skip
 
     def _session(self, span: Span) -> Attributes:
         facts = span.event.facts if span.event else {}
@@ -122,7 +113,9 @@ class Describer:
 
     def _own(self, span: Span) -> Attributes:
         spec = self._agents.get(span.agent, {})
+        role = str(spec.get("role") or span.agent).strip()
         return {
+            "agent.id": span.agent, "gen_ai.agent.id": span.agent, "agent.role": role, "crewai.agent.role": role,
             "crewai.agent.goal": spec.get("goal"), "crewai.agent.backstory": spec.get("backstory"),
             "agent.tools": [str(tool) for tool in spec.get("tools") or []], "agent.models": spec.get("llm"),
             "agentops.entity.input": self._described(span.task),
@@ -245,10 +238,8 @@ def _plain(said: Mapping[str, Any]) -> Attributes:
 
 
 def _value(value: Any) -> Any:
+    if isinstance(value, str):
+        return str(clean(value))
     if isinstance(value, bool | int | float):
         return value
-    if isinstance(value, list):
-        return [clean(str(item)) for item in value]
-    if isinstance(value, Whole):
-        return value
-    return clean(value) if isinstance(value, str) else as_json(value)
+    return [clean(str(item)) for item in value] if isinstance(value, list) else str(as_json(value))

@@ -27,6 +27,8 @@ def clean(text: str, most: int = LONGEST) -> str:
     if isinstance(text, Whole):
         return text
     text = text if len(text) <= most else Whole(shortened(text, most))
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
