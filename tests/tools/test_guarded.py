@@ -156,7 +156,7 @@ class Loud:
         ({"b", "a"}, '["a", "b"]'), (b"by\xffte\x00s", "by\ufffdtes"), (("a", ("b",)), '["a", ["b"]]'),
         (Loud(), "loud"), ({"k\u200bey": Loud()}, '{"key": "loud"}'),
     ],
-    ids=repr,
+    ids=lambda given: type(given).__name__ if not isinstance(given, str) else repr(given),
 )  # fmt: skip
 def test_a_result_of_any_kind_reaches_the_agent_as_clean_text(make: Make, value: Any, text: str) -> None:
     assert unfence(make().call(lambda: value)) == text
