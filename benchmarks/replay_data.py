@@ -64,7 +64,6 @@ REASONS = {
     "accepted": "every sentence is cited and checked",
     "unanswered": "researcher found no passage that answers the question",
     "rejected": "2 sentences have no citation that holds",
-    "limited": "Run stopped: 31 model calls against the limit of 30 (limits.model_calls)",
     "failed": "the provider answered 503 three times",
     "interrupted": "stopped by SIGTERM",
 }
@@ -80,6 +79,7 @@ SENTENCES = (
 DAY = 86_400
 COLLECTED = 0.08  # share of sessions that another program has sent
 LOOP_STEPS = 11
+NUDGED = 6  # of these, when the agent has heard the nudge
 DEAR = 0.01  # US dollars
 HELD = 200_000  # rows in memory
 
@@ -185,8 +185,7 @@ def _session(
     outcome = "" if is_live or is_lost else chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     session = Session(writer, f"{name}-{number:06x}", started)
     events = min(events_each, 26) if is_live else events_each
-    until = now + 3_600 if is_live else started + 330
-    return _run(session, chance, chance.choice(QUESTIONS), outcome, events, until)
+    return _run(session, chance, chance.choice(QUESTIONS), outcome, events, now)
 
 
 def _ago(chance: random.Random) -> float:
@@ -195,33 +194,57 @@ def _ago(chance: random.Random) -> float:
     return ago - ago % DAY + chance.triangular(0, DAY, DAY * 0.4) + 300
 
 
-def _run(session: Session, chance: random.Random, question: str, outcome: str, events: int, until: float) -> Session:
+def _run(session: Session, chance: random.Random, question: str, outcome: str, events: int, now: float) -> Session:
+    """A run within its limits; one that is limited ends at a limit, or where its loop is stopped."""
     model, started = chance.choices(list(MODELS), (5, 3, 2, 1))[0], session.at
-    loops = chance.random() < (0.5 if outcome == "limited" else 0.05)
+    loops = chance.random() < (0.5 if outcome == "limited" else 0.05) and events > LOOP_STEPS + 10
+    limits = _limits(events)
+    if outcome == "limited" and not loops:
+        limits["model_calls"] = max(1, (events - 14) // 3)
     session.add(
-        "run_started", {"question": question, "settings": _settings(), "warnings": "[]"}, model=model, until=until,
+        "run_started", {"question": question, "settings": _settings(limits), "warnings": "[]"}, model=model,
+        until=now + 3_600 if not outcome and started > now - 300 else started + limits["seconds"] + 30,
         crew="my_crew.crew:crew", tags=chance.sample(TAGS, chance.choice((0, 1, 1, 2))) or None,
     )  # fmt: skip
-    used = 3 if outcome in ("accepted", "rejected", "") else chance.choice((1, 2, 3))
-    left = max(0, events - 2 - 4 * used)
+    used = 3 if outcome in ("accepted", "rejected", "limited", "") else chance.choice((1, 2, 3))
+    used = 1 if loops and outcome == "limited" else used  # it gets no further
+    left, why = max(0, events - 2 - 4 * used), ""
     for index, stage in enumerate(STAGES[:used]):
         steps = left // used + (left % used if index == 0 else 0)
-        _stage(session, chance, question, model, stage, steps, loops and index == 0, outcome)
+        why = _stage(session, chance, question, model, stage, steps, loops and index == 0, outcome, limits)
+        if why:
+            break
     if outcome:
-        _end(session, chance, question, outcome, started)
+        _end(session, chance, question, outcome, started, why)
     return session
+
+
+def _limits(events: int) -> dict[str, Any]:
+    """The limits of the project, or as much as so many events can use."""
+    least = {"seconds": 5 * events, "model_calls": events, "tool_calls": events, "tokens": 5_000 * events,
+             "usd": 0.01 * events}  # fmt: skip
+    limits = EngineSpec().limits.model_dump(mode="json")
+    return limits | {name: max(limits[name], value) for name, value in least.items()}
 
 
 def _stage(
     session: Session, chance: random.Random, question: str, model: str, stage: Any, steps: int, loops: bool,
-    outcome: str,
-) -> None:  # fmt: skip
+    outcome: str, limits: dict[str, Any],
+) -> str:  # fmt: skip
+    """One task; why the run was stopped in it, if it was."""
     task, agent, check, tools = stage
     who = {"agent": agent, "task": task}
     session.add("task_started", {"context": ""}, **who)
-    loop_from = steps // 3 if loops and steps > LOOP_STEPS + 3 else steps
+    loop_steps = LOOP_STEPS if outcome == "limited" else NUDGED
+    loop_from = steps // 3 if loops and steps > loop_steps + 3 else steps
     for step in range(steps):
-        if loop_from <= step < loop_from + LOOP_STEPS:
+        if loop_from + loop_steps == step and outcome == "limited":
+            return f"Run stopped: {agent} called {tools[0]} 5 times with the same arguments (loop: repeat, loops.stop)"
+        if session.tally.model_calls >= limits["model_calls"]:
+            session.add("limit", limit="model_calls", value=limits["model_calls"], cap=limits["model_calls"],
+                        key="limits.model_calls")  # fmt: skip
+            return f"Run stopped: {limits['model_calls']} of {limits['model_calls']} model calls (limits.model_calls)"
+        if loop_from <= step < loop_from + loop_steps:
             _step_of_loop(session, chance, question, model, who, tools[0], step - loop_from)
         elif step % 2 == 0:
             _model_call(session, chance, question, model, who, step)
@@ -234,6 +257,7 @@ def _stage(
     text = {"text": chance.choice(SENTENCES), "reason": "it stands there", "because": because}
     session.add("decision", text, who=agent, task=task, what="kept")
     session.add("task_ended", {"output": chance.choice(SENTENCES)}, **who)
+    return ""
 
 
 def _step_of_loop(
@@ -278,13 +302,11 @@ def _tool_call(session: Session, chance: random.Random, tool: str, who: dict[str
     session.add("tool_call", content, lasts=seconds, tool=tool, seconds=seconds, failed=failed, **who)
 
 
-def _end(session: Session, chance: random.Random, question: str, outcome: str, started: float) -> None:
-    if outcome == "limited":
-        session.add("limit", limit="model_calls", value=31, cap=30, key="limits.model_calls")
+def _end(session: Session, chance: random.Random, question: str, outcome: str, started: float, why: str) -> None:
     tally = session.tally
     if tally.usd > DEAR and chance.random() < 0.3:
         _alert(session, tally.usd)
-    content: dict[str, Any] = {"reason": REASONS[outcome]}
+    content: dict[str, Any] = {"reason": why or REASONS[outcome]}
     if outcome == "accepted":
         cited = {"n": 1, "source": "cost.md#1", "quote": SENTENCES[0], "where": "Cost, lines 3–4"}
         content |= {"answer": f"{question.rstrip('?')}: {SENTENCES[0]} [1]", "citations": [cited]}
@@ -295,7 +317,8 @@ def _end(session: Session, chance: random.Random, question: str, outcome: str, s
 
 
 def _alert(session: Session, usd: float) -> None:
-    text = f"dear-run: ${usd:.2f} above ${DEAR:.2f}"
+    digits = next(n for n in (2, 4, 6, 9) if f"{usd:.{n}f}" != f"{DEAR:.{n}f}")  # as many as tell them apart
+    text = f"dear-run: run {session.run} has cost ${usd:.{digits}f}, above ${DEAR:.2f}"
     facts: dict[str, Any] = {"metric": "usd", "value": usd, "above": DEAR, "over": "run"}
     session.add("alert", {"text": text}, rule="dear-run", **facts)
     told = '{"log": true, "webhook": "503 Service Unavailable"}' if session.seq % 4 == 0 else '{"log": true}'
@@ -323,8 +346,8 @@ def _collected(session: Session, chance: random.Random, events: int) -> Session:
     return session
 
 
-def _settings() -> str:
-    engine = EngineSpec().model_dump(mode="json")
+def _settings(limits: dict[str, Any]) -> str:
+    engine = EngineSpec().model_dump(mode="json") | {"limits": limits}
     agents = {agent: {"role": agent.title(), "max_iter": 12} for _, agent, _, _ in STAGES}
     return json.dumps({"engine": engine, "agents": agents, "tasks": {task: {} for task, *_ in STAGES}})
 

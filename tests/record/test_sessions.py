@@ -90,6 +90,9 @@ def test_live_runs_stand_on_top_whatever_the_order(store: Engine) -> None:
         ({"text": "WHALES"}, ["whales 100%"]),
         ({"text": "100%"}, ["whales 100%"]),
         ({"text": "%"}, ["whales 100%"]),
+        ({"text": "100% Whales"}, ["whales 100%"]),
+        ({"text": "whales ships"}, []),
+        ({"text": "w " * 500}, ["whales 100%"]),
         ({"outcome": "limited"}, ["ships"]),
         ({"tag": "night"}, ["whales 100%"]),
         ({"tag": "nigh"}, []),
@@ -108,6 +111,12 @@ def test_filters(store: Engine, wanted: dict[str, Any], found: list[str]) -> Non
     record(store, "whales 100%", tags=["night", "day"])
     record(store, "ships", outcome="limited", usd=1.0)
     assert sorted(names(store, **wanted)) == found
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(store: Engine) -> None:
+    run = record(store, "whales")
+    assert names(store, text=run[:-1]) == names(store, text=f"whal {run[:6]}") == ["whales"]
+    assert names(store, text=run[1:]) == []
 
 
 def test_pages_and_their_total(store: Engine) -> None:

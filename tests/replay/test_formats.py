@@ -2,7 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from pilotage.replay.formats import clock, count, seconds, share, short_clock, tokens
+from pilotage.replay.formats import (
+    clock,
+    count,
+    exact_money,
+    money,
+    plural,
+    seconds,
+    share,
+    short_clock,
+    titled,
+    tokens,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +37,22 @@ def test_what_nobody_knows_is_a_dash() -> None:
     assert (count(None), share(None), count(1234), share(0.1234)) == ("–", "–", "1,234", "12.3 %")
 
 
-def test_times_are_in_utc_until_the_browser_makes_them_local() -> None:
+def test_a_cost_is_never_longer_than_a_tile() -> None:
+    assert (money(0.0000752), exact_money(0.0000752)) == ("<$0.0001", "$0.0000752")
+    assert (money(0.0042), exact_money(0.0042)) == ("$0.0042", "")
+    assert (money(0.0), money(None), exact_money(None)) == ("$0.00", "unpriced", "")
+
+
+def test_one_is_not_many() -> None:
+    assert (plural(1, "unpriced call"), plural(1200, "step")) == ("1 unpriced call", "1,200 steps")
+
+
+@pytest.mark.parametrize("question", [None, "", "  ", "\u200b", "\x00\n"])
+def test_a_session_whose_question_shows_nothing_is_called_by_its_id(question: str | None) -> None:
+    assert titled(question, "the-id") == "the-id"
+    assert titled(" why? ", "the-id") == "why?"
+
+
+def test_times_are_in_utc() -> None:
     assert clock(1_795_437_402) == "23 Nov 2026, 12:36:42 UTC"
-    assert short_clock(1_795_437_402) == "23 Nov, 12:36 UTC"
+    assert short_clock(1_795_437_402) == "23 Nov, 12:36"

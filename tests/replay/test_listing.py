@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import requests
 from bs4 import BeautifulSoup
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from pilotage.record.journal import Journal
 from pilotage.record.redact import Redactor
 from pilotage.record.sessions import Search, find
-from pilotage.record.store import open_store
+from pilotage.record.store import open_store, runs
 from pilotage.replay.listing import LOOKS, Pulse, fingerprint, read_query
 from pilotage.settings import Settings
 from tests.replay.conftest import SESSIONS
@@ -69,6 +69,34 @@ def test_what_cannot_be_read_filters_nothing(url: str, given: dict[str, str]) ->
     assert 1 <= search.per_page <= 200
     assert search.sort in ("started", "question")
     assert "130" in page(url, **given).select_one("#total").get_text()  # type: ignore[union-attr]
+
+
+def test_a_date_that_cannot_be_read_is_said_to_be(url: str) -> None:
+    soup = page(url, **{"from": "yesterday", "to": "2026-02-31"})
+    said = [one.get_text() for one in soup.select("p.wrong") if one.get_text()]
+    assert [text.split()[0] for text in said] == ["“yesterday”", "“2026-02-31”"]
+    assert soup.select_one("#total").get_text(strip=True) == "130"  # type: ignore[union-attr]
+
+
+def test_a_parameter_without_end_is_cut(url: str) -> None:
+    assert len(read_query({"q": "x" * 60_000}).search.text) == 500
+    assert "No session fits" in page(url, q="x" * 20_000).get_text()
+
+
+def test_a_live_session_that_is_silent_says_since_when(load: Any) -> None:
+    settings = load()
+    engine = open_store(settings.store)
+    for run, heard in (("silent", 60), ("busy", 1)):
+        Journal(engine, Redactor(), run).append(
+            "run_started", {"question": run}, model="m", crew="c", until=time.time() + 60
+        )
+        with engine.begin() as connection:
+            connection.execute(update(runs).where(runs.c.run == run).values(updated=time.time() - heard))
+    with serving(settings) as url:
+        soup = page(url)
+        said = {str(row["data-run"]): row.select_one("[data-heard]").get_text() for row in soup.select("tr[data-run]")}  # type: ignore[union-attr]
+    assert said == {"silent": "nothing heard for 1 min 00 s", "busy": ""}
+    engine.dispose()
 
 
 def test_a_heading_sorts_and_turns_round() -> None:

@@ -144,6 +144,15 @@ def test_changes_one_by_one_make_the_waterfall_of_the_whole(engine: Engine) -> N
     assert [rows[number] for number in sorted(rows)] == rows_json(engine, folded, 0, 200)
 
 
+def test_a_run_that_is_silent_is_said_to_be(engine: Engine) -> None:
+    book = long_run(engine, 1)
+    folded = fold(engine, book.run)
+    assert clock(folded, folded.until + 42)["silence"] == "nothing heard for 42 s"
+    assert clock(folded, folded.until + 5)["silence"] == ""
+    end(book)
+    assert clock(fold(engine, book.run), folded.until + 42)["silence"] == ""
+
+
 def test_the_clock_of_an_ended_session_stands_still(engine: Engine) -> None:
     book = long_run(engine, 1)
     end(book)

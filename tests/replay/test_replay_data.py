@@ -21,7 +21,17 @@ def test_every_chain_verifies(engine: Engine) -> None:
     assert len(reports) == SESSIONS
     assert [report for report in reports if not report.ok] == []
     assert max(report.events for report in reports) <= EVENTS + 5
-    assert min(report.events for report in reports) >= EVENTS - 5
+    stopped = {row["run"] for row in find(engine, Search(outcome="limited", per_page=SESSIONS)).rows}
+    assert min(report.events for report in reports if report.run not in stopped) >= EVENTS - 5
+
+
+def test_a_limited_session_ends_at_its_limit_or_where_its_loop_is_stopped(engine: Engine) -> None:
+    found = find(engine, Search(outcome="limited", per_page=SESSIONS)).rows
+    last = [list(read_events(engine, row["run"]))[-2] for row in found]
+    last = [list(read_events(engine, event.run))[-3] if event.kind == "alert" else event for event in last]
+    assert {event.kind for event in last} == {"limit", "loop"}
+    assert all(event.facts.get("level", "stop") == "stop" for event in last)
+    assert all(event.facts["value"] == event.facts["cap"] for event in last if event.kind == "limit")
 
 
 def test_everything_that_can_be_filtered_by_is_there(engine: Engine) -> None:

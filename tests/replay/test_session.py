@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, update
 
 from pilotage.record.journal import Event, read_events
-from pilotage.record.store import open_store, payloads
+from pilotage.record.store import events, open_store, payloads
+from pilotage.record.store import runs as listed
 from pilotage.replay.answer import ABSENT, ELSEWHERE, Source, place, stretches
 from pilotage.replay.fold import Folded, Sessions, fold
+from pilotage.replay.formats import seconds
 from pilotage.replay.overview import figures_of
 from pilotage.replay.prompts import answer_items, message_item, read_prompt
 from pilotage.replay.step import KINDS, step_json
 from pilotage.replay.thought import marked, repetitions
-from pilotage.replay.view import PIECE, for_script, one_step, page_context, page_data, rows_json, steps_json
+from pilotage.replay.view import PIECE, for_script, one_step, page_context, page_data, rows_json, steps_json, total_of
 from pilotage.replay.waterfall import bar
 from tests.support.sessions import TRACE, Recorded, collected, hostile, journal, long_run, recorded
 
@@ -103,11 +105,12 @@ def test_the_meters_of_a_step_say_where_the_limits_stood(runs: Recorded) -> None
     store, folded = runs.engine, runs.folded
     tool = next(event.seq for event in folded.events if event.kind == "tool_call")
     caps = [cap["name"] for cap in page_data(store, folded, page_context(store, folded))["caps"]]
-    assert caps == ["seconds", "model calls", "tool calls", "tokens", "usd"]
+    assert caps == ["Time", "Model calls", "Tool calls", "Tokens", "Cost"]
     meters = dict(zip(caps, (one_step(store, folded, tool) or {})["meters"], strict=True))
-    assert meters["tool calls"] == [0.125, "1 of 8"]
-    assert meters["model calls"] == [round(1 / 30, 4), "1 of 30"]
-    assert meters["tokens"] == [round(120 / 200_000, 4), "120 of 200,000"]
+    assert meters["Tool calls"] == [0.125, "1 of 8"]
+    assert meters["Model calls"] == [round(1 / 30, 4), "1 of 30"]
+    assert meters["Time"][1].endswith(" of 5 min")
+    assert meters["Tokens"] == [round(120 / 200_000, 4), "120 of 200,000"]
 
 
 def test_a_citation_leads_to_its_quote_within_its_source(runs: Recorded) -> None:
@@ -253,6 +256,61 @@ def test_a_collected_session_has_a_head_and_steps_like_any_other(engine: Engine)
     assert context["head"].host == "box"
     labels = [block["label"] for block in context["steps"][1]["blocks"]]
     assert labels == ["Prompt", "Answer", "Attributes"]
+
+
+# --- sessions that ended badly
+
+
+def test_a_lost_session_ends_with_its_last_event(engine: Engine) -> None:
+    book = long_run(engine, 3)
+    folded = fold(engine, book.run)
+    context = page_context(engine, folded, folded.until + 5000)
+    assert context["head"].state == "lost"
+    assert context["rows"][0]["took"] == "no end"
+    assert context["ticks"][-1] == (100.0, seconds(folded.until - folded.started))
+    assert page_data(engine, folded, context, folded.until + 5000)["total"] == pytest.approx(total_of(folded), abs=1e-3)
+
+
+@pytest.mark.parametrize(("outcome", "tone"), [("limited", "warn"), ("rejected", "warn"), ("failed", "bad")])
+def test_rows_carry_the_word_of_the_outcome(engine: Engine, outcome: str, tone: str) -> None:
+    book = long_run(engine, 1)
+    book.append("loop", {"evidence": "x"}, rule="repeat", level="nudge", agent="a", first_step=3, last_step=3, times=1)
+    book.append("loop", {"evidence": "x"}, rule="repeat", level="stop", agent="a", first_step=3, last_step=3, times=1)
+    book.append("run_ended", {"reason": "so"}, outcome=outcome, seconds=1.0, tokens=0, usd=0.0)
+    rows = rows_json(engine, fold(engine, book.run), 0, PIECE)
+    chips = [(row["kind"], row["chip"]) for row in rows]
+    assert chips == [
+        ("session", outcome), ("workflow", outcome), ("task", outcome), ("agent", outcome), ("tool", ""),
+        ("loop", "nudged"), ("loop", "stopped"),
+    ]  # fmt: skip
+    assert rows[0]["tone"] == tone
+    assert rows[-1]["tone"] == "bad"
+
+
+@pytest.mark.parametrize("facts", ["{not", "[]", '"a"', '{"seconds": "soon"}', "{}, {}", '{"a": 1}], ['])
+def test_what_cannot_be_read_ends_the_session_there(engine: Engine, facts: str) -> None:
+    book = long_run(engine, 5)
+    with engine.begin() as connection:
+        connection.execute(update(events).where(events.c.run == book.run, events.c.seq == 4).values(facts=facts))
+    folded = fold(engine, book.run)
+    assert (folded.last, folded.unreadable) == (3, 4)
+    context = page_context(engine, folded)
+    assert context["unreadable"] == 4
+    assert context["broken"].startswith(("event 4", "event 1"))
+
+
+def test_a_run_that_was_written_anew_is_folded_anew(engine: Engine) -> None:
+    book, sessions = long_run(engine, 5), Sessions(engine)
+    before = sessions.get(book.run)
+    assert sessions.get(book.run) is before
+    with engine.begin() as connection:
+        for table in (events, listed):
+            connection.execute(delete(table).where(table.c.run == book.run))
+    long_run(engine, 5, book.run)
+    after = sessions.get(book.run)
+    assert after is not None
+    assert after is not before
+    assert after.events[-1].hash == fold(engine, book.run).events[-1].hash
 
 
 # --- any journal

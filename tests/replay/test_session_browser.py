@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from pilotage.record.journal import list_runs
+from pilotage.record.store import runs as listed
 from pilotage.replay.fold import fold
 from pilotage.run import run_crew
 from pilotage.settings import Settings
-from tests.support.browser import faults_of_access, opened
+from tests.support.browser import Watched, faults_of_access, opened
 from tests.support.pages import serving
 from tests.support.scripted import good
 from tests.support.sessions import QUESTION, TRACE, Recorded, collected, hostile, long_run, recorded
@@ -131,6 +132,54 @@ def test_a_click_on_a_row_shows_its_step_and_its_texts(runs: Recorded, url: str,
     assert page.locator("#cite-1 mark").inner_text().startswith("With three owners")
 
 
+def test_a_citation_opens_each_time_it_is_clicked(runs: Recorded, url: str, page: Page) -> None:
+    page.goto(f"{url}/{runs.accepted.run}")
+    for _ in range(2):
+        page.locator(".cite").first.click()
+        until(page, "document.querySelector('#cite-1').open")
+        page.locator("#cite-1 summary").click()
+
+
+def test_rows_are_chosen_by_arrows_and_enter(engine: Engine, url: str, page: Page) -> None:
+    book = long_run(engine, 230)
+    page.goto(f"{url}/{book.run}#196")
+    is_at(page, 196)
+    page.locator("#rows").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")  # the first row of the second piece
+    until(page, "Number(document.activeElement.dataset.i) >= 200")
+    step = int(str(page.evaluate("document.activeElement.dataset.step")))
+    press(page, "Enter", step)
+    assert page.evaluate("document.activeElement.dataset.step") == str(step)
+
+
+@pytest.mark.parametrize(("hash_", "step"), [("%E0%A4%A", 1), ("9999", 21), ("0", 1)])
+def test_an_address_that_names_nothing_shows_a_step_all_the_same(
+    runs: Recorded, url: str, page: Page, hash_: str, step: int
+) -> None:
+    step = runs.folded.last if step == 21 else step
+    page.goto(f"{url}/{runs.accepted.run}#{hash_}")
+    is_at(page, step)
+    assert not hash_.isdigit() or page.url.endswith(f"#{step}")
+
+
+def test_a_server_that_is_gone_is_said_to_be(engine: Engine, runs: Recorded, watched: Watched) -> None:
+    book, page = long_run(engine, 2), watched.page
+    with engine.begin() as connection:
+        connection.execute(update(listed).where(listed.c.run == book.run).values(until=time.time() + 600))
+    with serving(runs.settings) as address:
+        page.goto(f"{address}/sessions/{book.run}")
+        is_at(page, 4)
+        assert page.locator("#lost-touch").inner_text() == ""
+    until(page, "document.querySelector('#lost-touch').textContent.startsWith('Connection lost')")
+    page.locator("#verify").click()
+    until(page, "document.querySelector('#proof').textContent === 'The server did not answer.'")
+    assert all("ERR_" in fault for fault in watched.faults), watched.faults
+    watched.faults.clear()
+
+
 def test_many_steps_scroll_as_one_and_any_can_be_reached(engine: Engine, url: str, page: Page) -> None:
     book = long_run(engine, 450)
     page.goto(f"{url}/{book.run}")
@@ -237,6 +286,7 @@ def test_the_page_grows_while_the_run_goes_on(
     assert page.locator("#place").inner_text() == f"1 / {folded.last}"
     assert "27 requests" in page.locator("#answer .said").inner_text()
     assert page.locator("#told").inner_text() == "The session has ended: accepted."
+    until(page, f"document.querySelectorAll('.step').length === {folded.last}")  # for print
     widths = page.locator(".row rect").evaluate_all(
         "all => all.map(r => parseFloat(r.getAttribute('x')) + parseFloat(r.getAttribute('width')))"
     )

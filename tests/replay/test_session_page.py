@@ -15,7 +15,7 @@ from pilotage import cli_record
 from pilotage.record.store import events, open_store, payloads
 from pilotage.settings import Settings
 from tests.support.pages import serving
-from tests.support.sessions import QUESTION, TRACE, Recorded, collected, hostile, long_run, recorded
+from tests.support.sessions import QUESTION, TRACE, Recorded, collected, hostile, journal, long_run, recorded
 
 Load = Callable[..., Settings]
 
@@ -111,6 +111,53 @@ def test_verifying_says_whether_the_chain_holds(engine: Engine, client: httpx.Cl
     part = client.get(f"/sessions/{run}/verify", headers={"X-Part": "1"}).text
     assert "The chain is BROKEN at event 4" in part
     assert "<html" not in part
+
+
+def test_a_record_that_cannot_be_read_is_said_to_be_and_can_be_verified(engine: Engine, client: httpx.Client) -> None:
+    run = hostile(engine).run
+    with engine.begin() as connection:
+        connection.execute(update(events).where(events.c.run == run, events.c.seq == 3).values(facts="{not"))
+    said = text_of(client.get(f"/sessions/{run}").text)
+    assert "The record cannot be read from event 3 on." in said
+    assert "The chain of this record is broken at event 3" in said
+    assert "BROKEN at event 3" in client.get(f"/sessions/{run}/verify").text
+    assert client.get(f"/sessions/{run}/export.html").status_code == 200
+    assert client.get(f"/sessions/{run}/export.jsonl").status_code == 422
+    assert [event["seq"] for event in client.get(f"/sessions/{run}/events.json").json()] == [1, 2]
+    with engine.begin() as connection:
+        connection.execute(update(events).where(events.c.run == run, events.c.seq == 1).values(facts="[]"))
+    assert client.get(f"/sessions/{run}").status_code == client.get(f"/sessions/{run}/rows.json").status_code == 422
+    assert "BROKEN at event 1" in client.get(f"/sessions/{run}/verify").text
+
+
+def test_a_broken_chain_is_seen_without_asking(engine: Engine, client: httpx.Client) -> None:
+    run = hostile(engine).run
+    assert "verified when this page was made" in client.get(f"/sessions/{run}").text
+    with engine.begin() as connection:
+        place = (events.c.run == run) & (events.c.seq == 4)
+        connection.execute(update(events).where(place).values(facts=json.dumps({"agent": "somebody else"})))
+    assert "broken at event 4: its facts do not match its hash" in text_of(client.get(f"/sessions/{run}").text)
+
+
+@pytest.mark.parametrize("odd", ["²", "٣", "9" * 40, "-1", "1e3"])
+def test_odd_numbers_in_an_address_are_none(engine: Engine, client: httpx.Client, odd: str) -> None:
+    base = f"/sessions/{hostile(engine).run}"
+    for path in ("rows.json?from=", "events.json?after=", "live?after="):
+        assert client.get(f"{base}/{path}{odd}").status_code == 200
+    assert client.get(f"{base}/live?after=11", headers={"Last-Event-ID": odd.encode()}).status_code == 200
+
+
+def test_a_beginning_that_several_ids_have_is_said_to_be(engine: Engine, client: httpx.Client) -> None:
+    for name in ("twice-1", "twice-2"):
+        long_run(engine, 1, name)
+    assert "Several runs begin with" in client.get("/sessions/twice").text
+
+
+def test_a_question_that_shows_nothing_is_replaced_by_the_id(engine: Engine, client: httpx.Client) -> None:
+    journal(engine, "blank").append("run_started", {"question": " \u200b "}, model="m", crew="c")
+    assert '<h1 dir="auto">blank</h1>' in client.get("/sessions/blank").text
+    assert '<a href="/sessions/blank" dir="auto">blank</a>' in client.get("/").text
+    assert "No decision" not in client.get("/sessions/blank").text
 
 
 def test_the_beginning_of_an_id_leads_to_its_session(engine: Engine, client: httpx.Client) -> None:

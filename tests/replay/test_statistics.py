@@ -60,9 +60,9 @@ def test_cost_is_by_model_and_checks_by_name(engine: Engine) -> None:
     assert {name for _, name in found["Cost by model"].legend} == {
         "openai/gpt-4o-mini", "anthropic/claude-3-5-haiku", "gemini/gemini-2.0-flash",
     }  # fmt: skip
-    assert "have no known price" in found["Cost by model"].note
+    assert "unpriced calls not included" in found["Cost by model"].note
     assert found["Failing checks"].head[1:] == ["citations"]
-    assert [label for _, label in found["Outcomes, share of the sessions"].ticks][-1] == "100 %"
+    assert [label for _, label in found["Outcomes, share of the sessions that are over"].ticks][-1] == "100 %"
 
 
 def test_shares_of_a_bucket_add_up_to_all_of_it() -> None:
@@ -70,6 +70,15 @@ def test_shares_of_a_bucket_add_up_to_all_of_it() -> None:
     rates = charts([bucket], RANGES["month"])[1]
     assert rates.table == [["23 Nov", "75 %", "25 %"]]
     assert charts([bucket], RANGES["month"])[5].table == [["23 Nov", "25 %"]]
+
+
+def test_sessions_that_go_on_are_in_no_share_and_unknown_outcomes_are_counted() -> None:
+    bucket = Bucket(NOW, runs=5, outcomes={"accepted": 2, "live": 1, "lost": 1, "frobnicated": 1})
+    counts, rates = charts([bucket], RANGES["month"])[:2]
+    assert (counts.head[1:], counts.table[0][1:]) == (["accepted", "live", "lost", "other"], ["2", "1", "1", "1"])
+    assert (rates.head[1:], rates.table[0][1:]) == (["accepted", "lost", "other"], ["50 %", "25 %", "25 %"])
+    assert totals([bucket]).share("accepted") == 0.5
+    assert len({colour for colour, _ in counts.legend}) == 4
 
 
 def test_more_than_seven_models_are_drawn_together() -> None:
@@ -101,7 +110,7 @@ def test_alerts_are_listed_with_what_became_of_them(load: Callable[..., Settings
     with serving(settings) as url:
         second = requests.get(f"{url}/alerts?page=2", timeout=5).text
         assert "503 &lt;b&gt;" in second
-        assert "not told" in second
+        assert ">failed</span>" in second
         assert "usd above 0.5" in second  # the rule in force
         assert ">alert 2<" not in requests.get(f"{url}/alerts?rule=dear&page=1", timeout=5).text
         for wrong in ("page=-1", "page=99999999999", "page=x", "rule=none"):

@@ -18,6 +18,7 @@ from pilotage.record.tally import Tally
 
 SORTS = ("started", "question", "outcome", "seconds", "tokens", "usd", "model_calls", "tool_calls", "errors", "loops")
 OPEN = ("live", "lost")  # what a run without an outcome is: until its time is over, and after that
+MOST_WORDS = 50  # that are looked for
 LISTED = [column for column in runs.columns if column.name != "tally"]
 
 
@@ -25,7 +26,7 @@ LISTED = [column for column in runs.columns if column.name != "tally"]
 class Search:
     """Which runs, in which order. Times are seconds since 1970; an empty text or None filters nothing."""
 
-    text: str = ""  # in the question, or the beginning of the run's id
+    text: str = ""  # words, each in the question or the beginning of the run's id
     outcome: str = ""  # or live, or lost
     agent: str = ""
     model: str = ""
@@ -144,13 +145,9 @@ def tally_of(engine: Engine, run: str) -> Tally:
 
 def _conditions(search: Search, now: float) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    if search.text:
-        found.append(
-            or_(
-                runs.c.question.icontains(search.text, autoescape=True),
-                runs.c.run.startswith(search.text, autoescape=True),
-            )
-        )
+    for word in list(dict.fromkeys(search.text.split()))[:MOST_WORDS]:
+        in_question = runs.c.question.icontains(word, autoescape=True)
+        found.append(or_(in_question, runs.c.run.startswith(word, autoescape=True)))
     if search.outcome == "live":
         found.append(_is_live(now))
     elif search.outcome == "lost":

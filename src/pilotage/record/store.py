@@ -19,8 +19,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import (
+    URL,
     Column,
     Connection,
     Engine,
@@ -45,6 +47,8 @@ from pilotage.errors import ConfigError, StoreError
 WAITS = 5.0  # seconds that a write waits for a lock of another process, while there is time
 BUSY = 0.1  # seconds that SQLite waits by itself, deaf to signals
 LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+CONNECTS: dict[str, Any] = {"timeout": BUSY, "check_same_thread": False}
 LOCKED = "is locked by another process"
 UNLOCK = "close what holds it open: a backup, a database browser, a stopped run"
 
@@ -134,6 +138,7 @@ INDEXES = (
 def open_store(path: Path, *, create: bool = True) -> Engine:
     """The engine on the SQLite file `path`; with `create` the folder and the tables are made when absent.
 
+    Without `create` a file and a folder that cannot be written will do, as long as the file has today's columns.
     Raises StoreError with a hint when the file cannot be opened, read or written.
     """
     if not create and not path.is_file():
@@ -141,11 +146,10 @@ def open_store(path: Path, *, create: bool = True) -> Engine:
         raise NoJournal(f"There are no runs yet: {shown} is not there", hint="`pilotage run` makes it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pool = None if create else NullPool  # who only reads leaves no connection open
-        arguments = {"timeout": BUSY, "check_same_thread": False}
-        engine = create_engine(f"sqlite:///{path}", connect_args=arguments, poolclass=pool)
-        event.listen(engine, "connect", _prepare)
-        trying(lambda: _make(engine) if create else _look(engine), lambda since: since + WAITS)
+        if not create:
+            return _open_to_read(path)
+        engine = _engine(path)
+        trying(lambda: _make(engine), lambda since: since + WAITS)
     except (OSError, DBAPIError) as error:
         if isinstance(error, DBAPIError) and is_locked(error):
             raise StoreError(f"The journal {path} {LOCKED}", hint=UNLOCK) from None
@@ -155,6 +159,32 @@ def open_store(path: Path, *, create: bool = True) -> Engine:
             hint="make the folder writable, or change record.store in config/pilotage.yaml",
         ) from None
     return engine
+
+
+def _open_to_read(path: Path) -> Engine:
+    """As it is; where the files that WAL needs cannot be made beside it, as a file that nobody changes."""
+    engine = _engine(path, poolclass=NullPool)  # who only reads leaves no connection open
+    try:
+        trying(lambda: _look(engine), lambda since: since + WAITS)
+    except DBAPIError as error:
+        if _code(error) not in UNWRITABLE or _has_more(path):
+            raise
+        where = f"file:{quote(str(path.resolve()))}?immutable=1"
+        engine = _engine(path, poolclass=NullPool, creator=lambda: sqlite3.connect(where, uri=True, **CONNECTS))
+        _look(engine)
+    return engine
+
+
+def _engine(path: Path, **more: Any) -> Engine:
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args=CONNECTS, **more)
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _has_more(path: Path) -> bool:
+    """Whether there are changes beside the file that were not brought into it yet."""
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def trying(attempt: Callable[[], None], until: Callable[[float], float]) -> None:
@@ -171,7 +201,11 @@ def trying(attempt: Callable[[], None], until: Callable[[float], float]) -> None
 
 def is_locked(error: DBAPIError) -> bool:
     """Whether another process, or another connection of this one, holds the lock."""
-    return (getattr(error.orig, "sqlite_errorcode", None) or 0) & 0xFF in LOCKS
+    return _code(error) in LOCKS
+
+
+def _code(error: DBAPIError) -> int:
+    return (getattr(error.orig, "sqlite_errorcode", None) or 0) & 0xFF
 
 
 def identity(path: str) -> tuple[int, int] | None:
@@ -186,20 +220,30 @@ def identity(path: str) -> tuple[int, int] | None:
 def _make(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # a read-only file shows here, not in the middle of a run
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
         for table in metadata.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
             _add_columns(connection, table)
         for index in INDEXES:
             connection.execute(CreateIndex(index, if_not_exists=True))
+        connection.exec_driver_sql("DELETE FROM runs WHERE 0")  # a read-only file shows here, not later in a run
 
 
 def _look(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(select(runs.c.run).limit(1))
         is_old = bool(_missing(connection, runs))
-    if is_old:
+    if not is_old:
+        return
+    try:
         _make(engine)
+    except DBAPIError as error:
+        if _code(error) not in UNWRITABLE:
+            raise
+        problem = f"The journal {engine.url.database} was made by an older version and cannot be changed: {error.orig}"
+        raise StoreError(
+            problem, hint="make it and its folder writable once: any command brings it up to date"
+        ) from None
 
 
 def _add_columns(connection: Connection, table: Table) -> None:

@@ -35,16 +35,28 @@ class Use:
     def tokens(self) -> int:
         return self.prompt + self.completion
 
-    def add(self, facts: Mapping[str, Any]) -> None:
-        usd = facts.get("usd", UNPRICED)
+    def add(self, call: Use) -> None:
+        """One more call, as `call_of` has read it."""
         self.calls += 1
-        self.prompt += int(facts.get("prompt_tokens") or 0)
-        self.completion += int(facts.get("completion_tokens") or 0)
-        self.cached += int(facts.get("cached_tokens") or 0)
-        self.usd = round(self.usd + (0.0 if usd == UNPRICED else float(usd)), 9)
-        self.unpriced += usd == UNPRICED
-        self.failed += bool(facts.get("failed"))
-        self.seconds = round(self.seconds + float(facts.get("seconds") or 0), 4)
+        self.prompt += call.prompt
+        self.completion += call.completion
+        self.cached += call.cached
+        self.usd = round(self.usd + call.usd, 9)
+        self.unpriced += call.unpriced
+        self.failed += call.failed
+        self.seconds = round(self.seconds + call.seconds, 4)
+
+
+def call_of(facts: Mapping[str, Any]) -> Use:
+    """One call. One that failed and used no tokens, as far as is known, has cost nothing."""
+    usd = facts.get("usd", UNPRICED)
+    prompt, completion = int(facts.get("prompt_tokens") or 0), int(facts.get("completion_tokens") or 0)
+    if usd == UNPRICED and facts.get("failed") and not (prompt or completion or facts.get("estimated")):
+        usd = 0.0
+    return Use(
+        1, prompt, completion, int(facts.get("cached_tokens") or 0), 0.0 if usd == UNPRICED else float(usd),
+        int(usd == UNPRICED), int(bool(facts.get("failed"))), float(facts.get("seconds") or 0),
+    )  # fmt: skip
 
 
 @dataclass
@@ -89,6 +101,9 @@ class Tally:
                 self.errors += bool(facts.get("failed"))
             case "span" if facts.get("span_kind") not in ENCLOSING:
                 self.errors += bool(facts.get("failed"))
+            case "session_ended" if "usd" in facts:  # a copy of a run of ours, which knows more than its calls say
+                self.unpriced = int(facts["usd"] == UNPRICED)
+                self.usd = 0.0 if self.unpriced else float(facts["usd"])
             case "loop":
                 self.loops += 1
             case "alert":
@@ -115,16 +130,15 @@ class Tally:
         return cls(**{**stored, **uses, "tools": tools})
 
     def _add_model_call(self, facts: Mapping[str, Any]) -> None:
-        use = Use()
-        use.add(facts)
+        use = call_of(facts)
         self.model_calls += 1
         self.errors += use.failed
         self.tokens += use.tokens
-        self.usd = round(self.usd + use.usd, 9)
+        self.usd = round(self.usd + round(use.usd, 9), 9)
         self.unpriced += use.unpriced
         for group, name in ((self.agents, "agent"), (self.models, "model"), (self.tasks, "task")):
             if of := facts.get(name):
-                group.setdefault(str(of), Use()).add(facts)
+                group.setdefault(str(of), Use()).add(use)
 
 
 def facets_of(event: Event) -> list[tuple[str, str]]:

@@ -26,6 +26,7 @@ from pilotage.settings import Settings
 
 WRONG_WAITS = 0.5  # seconds before the answer to a wrong token
 LONGEST_FORM = 4_096  # bytes
+SHORTEST_TOKEN = 16  # characters, where other machines may try
 COOKIE_DAYS = 30
 
 
@@ -39,17 +40,23 @@ def cookie_of(tokens: Tokens) -> tuple[str, str]:
 
 
 def read_tokens(settings: Settings) -> Tokens:
-    """The tokens that the environment holds under the names in the section `replay`."""
+    """The tokens in the variables that the section `replay` names. ConfigError for one not in ASCII."""
     replay = settings.engine.replay
     return Tokens(read=_environment(replay.token_env), write=_environment(replay.collector_token_env))
 
 
 def check_exposure(host: str, tokens: Tokens, settings: Settings) -> None:
-    """ConfigError when the pages would be open to other machines."""
-    if not tokens.read and not is_loopback(host):
-        name = settings.engine.replay.token_env
-        problem = f"{host} can be reached from other machines, and no token is set for reading (replay.token_env)"
-        raise ConfigError(problem, hint=f"put {name}={secrets.token_urlsafe(24)} into .env, or use --host 127.0.0.1")
+    """ConfigError when the pages would be open to other machines, or their token could be guessed."""
+    if is_loopback(host):
+        return
+    replay, reached = settings.engine.replay, f"{host} can be reached from other machines"
+    if not tokens.read:
+        problem = f"{reached}, and no token is set for reading (replay.token_env)"
+        raise ConfigError(problem, hint=f"{_made(replay.token_env)}, or use --host 127.0.0.1")
+    for token, name in ((tokens.read, replay.token_env), (tokens.write, replay.collector_token_env)):
+        if token and len(token) < SHORTEST_TOKEN:
+            problem = f"{reached}, and the token in {name} has {len(token)} characters of at least {SHORTEST_TOKEN}"
+            raise ConfigError(problem, hint=f"{_made(name)}, or use --host 127.0.0.1")
 
 
 def is_loopback(host: str) -> bool:
@@ -79,7 +86,7 @@ class Guard:
     def _refusal(self, connection: HTTPConnection) -> Response | None:
         path = connection.url.path
         if not self.tokens.read:
-            host = urlsplit("//" + connection.headers.get("host", "")).hostname or ""
+            host = _host(connection)
             return None if is_loopback(host) else PlainTextResponse(f'The host "{host}" is not served here.\n', 421)
         if path.startswith(self.OPEN) or self._has_cookie(connection) or self._has_bearer(connection):
             return None
@@ -158,5 +165,21 @@ async def _fields(request: Request) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
 
 
+def _host(connection: HTTPConnection) -> str:
+    """The host that a request names, empty when it names none."""
+    try:
+        return urlsplit("//" + connection.headers.get("host", "")).hostname or ""
+    except ValueError:  # as [::1
+        return ""
+
+
 def _environment(name: str) -> str:
-    return os.environ.get(name, "").strip()
+    """The token in this variable. ConfigError for one that no header can carry."""
+    token = os.environ.get(name, "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigError(f"The token in {name} has other characters than printable ASCII", hint=_made(name))
+    return token
+
+
+def _made(name: str) -> str:
+    return f"put {name}={secrets.token_urlsafe(24)} into .env"

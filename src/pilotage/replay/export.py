@@ -22,7 +22,7 @@ from pilotage.replay.view import for_script, page_context, page_data, rows_json,
 
 HERE = Path(__file__).parent
 STYLES = ("base.css", "session.css")
-SCRIPTS = ("theme.js", "step.js", "waterfall.js", "session.js")
+SCRIPTS = ("theme.js", "step.js", "waterfall.js", "record.js", "session.js")
 EACH, BRIEF, ALL = 20_000, 200, 20_000_000  # characters
 SMALL = 40  # characters of a text that is not worth storing apart
 EARLIER = 20  # messages of before that are listed with a call
@@ -57,13 +57,19 @@ def export_html(engine: Engine, run: str) -> str:
     Raises ConfigError when there is no such run.
     """
     folded = fold(engine, run)
+    if not folded.events and folded.unreadable:
+        raise ConfigError(f"The record of {run} cannot be read", hint=f"`pilotage audit {run}` says what is wrong")
     if not folded.events:
         raise ConfigError(f'There is no run "{run}"', hint="`pilotage sessions` lists them; `last` is the newest")
     now = time.time()
     context = page_context(engine, folded, now, whole=True)
+    clock = now if context["head"].is_live else None
     texts = Texts()
     data = page_data(engine, folded, context, now) | {"live": False}
-    data |= {"allRows": rows_json(engine, folded, 0, len(folded.rows), now), "allSteps": _steps(engine, folded, texts)}
+    data |= {
+        "allRows": rows_json(engine, folded, 0, len(folded.rows), clock),
+        "allSteps": _steps(engine, folded, texts),
+    }
     data["texts"] = texts.texts
     style = "\n".join(_static(name) for name in STYLES)
     script = "\n".join(_static(name) for name in SCRIPTS)

@@ -1,21 +1,23 @@
 """A recorded session folded without its texts: its events, sums and waterfall. It grows as the run does.
 
 Texts are read for what is looked at, by `with_texts`. A session of 20,000 events folds in well under a second and is
-kept while it is looked at. What is not covered: several processes sharing what is folded; each has its own.
+kept while it is looked at and the store still says what was read. An event that cannot be read ends what is shown.
+What is not covered: several processes sharing what is folded; each has its own.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
-from pilotage.record.journal import Event, read_page
-from pilotage.record.store import payloads, runs
+from pilotage.record.journal import Event
+from pilotage.record.store import events, payloads, runs
 from pilotage.record.tally import Tally
 from pilotage.record.tree import Span, Tree
 from pilotage.replay.waterfall import Row, arrange
@@ -23,6 +25,11 @@ from pilotage.replay.waterfall import Row, arrange
 CHUNK = 500  # digests in one question to the store
 KEPT = 100_000  # events of sessions that are kept folded
 ENDS = ("run_ended", "session_ended")
+FIGURES = {  # facts that are counted with
+    "seconds", "start", "prompt_tokens", "completion_tokens", "cached_tokens", "attempt", "tokens", "model_calls",
+    "tool_calls", "first_step", "last_step", "times",
+}  # fmt: skip
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)  # what a record raises that was tampered with
 
 
 class Mark(NamedTuple):
@@ -47,6 +54,7 @@ class Folded:
 
     def __init__(self, run: str) -> None:
         self.run = run
+        self.unreadable: int | None = None  # the number of the event at which reading stopped
         self.events: list[Event] = []
         self.marks: list[Mark] = []
         self.tally, self.tree = Tally(), Tree()
@@ -94,22 +102,39 @@ class Folded:
 
     def advance(self, engine: Engine) -> bool:
         """Read what was written since; whether there was anything."""
+        if self.unreadable is not None:
+            return False
         with self._lock:
-            new = read_page(engine, self.run, self.last, 10_000_000, content=False)
-            for event in new:
-                self._add(showable(event))
-            if new:
+            before = self.last
+            try:
+                for event in _facts_of(engine, self.run, before):
+                    self._add(event)
+            except UNREADABLE:
+                self.unreadable = self.last + 1
+            if self.last > before:
                 self._arrange()
-            return bool(new)
+            return self.last > before
+
+    def is_current(self, engine: Engine) -> bool:
+        """Whether the store still holds as many events, the last of them the same: a run may have been written anew."""
+        with self._lock:
+            known = (len(self.events), self.events[-1].hash if self.events else None)
+            here = (events.c.run == self.run) & (events.c.seq <= self.last)
+            wanted = select(func.count(), func.max(events.c.hash).filter(events.c.seq == self.last)).where(here)
+        with engine.connect() as connection:
+            return tuple(connection.execute(wanted).one()) == known
 
     def changes(self, after: int) -> list[Row]:
         """The rows that were opened or closed by events behind number `after`."""
         return [row for row in self.rows if row.changed > after]
 
     def _add(self, event: Event) -> None:
-        self._place[event.seq] = len(self.events)
+        for name in FIGURES & event.facts.keys():
+            if not isinstance(event.facts[name], int | float):
+                raise TypeError(f"event {event.seq} has a figure that is none")
         self.tally.add(event)
         change = self.tree.add(event)
+        self._place[event.seq] = len(self.events)
         for span in (*change.opened, *change.closed):
             self._changed[id(span)] = event.seq
         self.events.append(event)
@@ -125,10 +150,38 @@ class Folded:
         self.rows, self.row_of = rows, places(row.span for row in rows)
 
 
+def _facts_of(engine: Engine, run: str, after: int) -> Iterator[Event]:
+    """The events of a run behind number `after` without their texts; many at once are read as one JSON document."""
+    names = ("seq", "at", "kind", "facts", "content", "previous", "hash")
+    wanted = (
+        select(*(events.c[name] for name in names))
+        .where(events.c.run == run, events.c.seq > after)
+        .order_by(events.c.seq)
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(wanted).all()
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        for (seq, at, kind, text, _, previous, hash_), (facts, digests) in zip(chunk, _read(chunk), strict=False):
+            if not (isinstance(facts, dict) and isinstance(digests, dict) and isinstance(at, int | float)):
+                raise TypeError(f"event {seq} is no event")
+            event = Event(run, seq, at, kind, facts, {}, digests, previous, hash_)
+            yield event if text.isascii() and "\\u" not in text else showable(event)
+
+
+def _read(chunk: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+    """Facts and digests of each row; one after the other when they cannot be read together."""
+    try:
+        read = json.loads(f"[{','.join(f'{row.facts},{row.content}' for row in chunk)}]")
+        if len(read) == 2 * len(chunk):
+            return zip(read[::2], read[1::2], strict=True)
+    except ValueError:
+        pass
+    return ((json.loads(row.facts), json.loads(row.content)) for row in chunk)
+
+
 def showable(event: Event) -> Event:
     """The event with facts that a page can hold: half a character, which a model may have written, is replaced."""
-    if all(value.isascii() for value in event.facts.values() if isinstance(value, str)):
-        return event
     facts = {
         name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
         for name, value in event.facts.items()
@@ -162,7 +215,11 @@ class Sessions:
     def get(self, run: str) -> Folded | None:
         """The session as it stands now; None when there is no such run."""
         with self._lock:
-            folded = self._kept.setdefault(run, Folded(run))
+            kept = self._kept.get(run)
+        is_kept = kept is not None and kept.unreadable is None and kept.is_current(self.engine)
+        with self._lock:
+            folded = kept if is_kept and kept else Folded(run)
+            self._kept[run] = folded
             self._kept.move_to_end(run)
         folded.advance(self.engine)
         with self._lock:
@@ -170,7 +227,7 @@ class Sessions:
                 self._kept.popitem(last=False)
             if not folded.events:
                 self._kept.pop(run, None)
-        return folded if folded.events else None
+        return folded if folded.events or folded.unreadable else None
 
 
 def fold(engine: Engine, run: str) -> Folded:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pilotage.report import money
+from pilotage import report
 
+LEAST = 0.0001  # US dollars that a page still shows
 FILTERS: dict[str, Any] = {}
 OUTCOMES = {
     "accepted": "every sentence cited and checked",
@@ -44,6 +45,27 @@ def tokens(value: float | None) -> str:
     return f"{value / 1000:,.1f}k" if value < 999_950 else f"{value / 1_000_000:,.2f}M"
 
 
+def money(usd: float | None) -> str:
+    """As in the terminal, but no longer than `<$0.0001`: `exact_money` has the rest."""
+    return f"<${LEAST}" if usd is not None and 0 < usd < LEAST else report.money(usd)
+
+
+def exact_money(usd: float | None) -> str:
+    """What `money` does not say; empty when it says everything."""
+    return report.money(usd) if money(usd) != report.money(usd) else ""
+
+
+def plural(value: float, what: str) -> str:
+    """1 alert · 2 alerts · 1 unpriced call"""
+    return f"{count(value)} {what}{'' if value == 1 else 's'}"
+
+
+def titled(question: str | None, run: str) -> str:
+    """What a session is called: its question, or its id when that shows nothing."""
+    shown = (question or "").strip()
+    return shown if any(letter.isprintable() and not letter.isspace() for letter in shown) else run
+
+
 def count(value: float | None) -> str:
     """12,345 · – for what nobody knows"""
     return "–" if value is None else f"{value:,.0f}"
@@ -65,12 +87,13 @@ def clock(at: float) -> str:
 
 
 def short_clock(at: float) -> str:
-    """23 Nov, 12:36 UTC"""
+    """23 Nov, 12:36, in UTC"""
     when = datetime.fromtimestamp(at, UTC)
-    return f"{when.day} {when:%b, %H:%M} UTC"
+    return f"{when.day} {when:%b, %H:%M}"
 
 
 FILTERS |= {
     "money": money, "seconds": seconds, "tokens": tokens, "count": count, "share": share,
-    "iso": iso, "clock": clock, "short_clock": short_clock,
+    "iso": iso, "clock": clock, "short_clock": short_clock, "exact_money": exact_money, "plural": plural,
+    "titled": titled,
 }  # fmt: skip

@@ -22,6 +22,7 @@ from pilotage.record.journal import find_run
 from pilotage.record.sessions import SORTS, Found, Search, facet_values, find
 from pilotage.record.store import facets, runs
 from pilotage.replay.formats import OUTCOMES
+from pilotage.replay.overview import QUIET
 from pilotage.replay.stream import event_stream, message, still_serving
 
 LOOKS = 1.0  # seconds between two looks at the store, for the stream
@@ -32,6 +33,7 @@ COLUMNS = {  # sort key: heading
     "tool_calls": "Tool calls", "tokens": "Tokens", "usd": "Cost", "errors": "Errors", "loops": "Loops",
 }  # fmt: skip
 MOST_VALUES = 500  # options of one filter
+LONGEST = 500  # letters of a parameter that are looked at
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Query:
 
     given: Mapping[str, str]
     search: Search
+    problems: tuple[str, ...] = ()
 
     def link(self, **changes: Any) -> str:
         """The same list with some parameters changed; None takes one away."""
@@ -57,8 +60,10 @@ class Query:
 
 
 def read_query(parameters: Mapping[str, str]) -> Query:
-    """What cannot be read filters nothing: a link that was cut off still shows a list."""
-    given = {name: value.strip() for name, value in parameters.items() if name in KNOWN and value.strip()}
+    """What cannot be read filters nothing, and a date says so: a link that was cut off still shows a list."""
+    given = {name: value.strip()[:LONGEST] for name, value in parameters.items() if name in KNOWN and value.strip()}
+    wrong = [name for name in ("from", "to") if name in given and _day(given[name]) is None]
+    problems = tuple(f"“{given.pop(name)[:40]}” is no date such as 2026-11-23: it filters nothing." for name in wrong)
     sort = given.get("sort", "started")
     sort = sort if sort in SORTS else "started"
     down = given.get("order", "up" if sort in FIRST_UP else "down") != "up"
@@ -68,7 +73,7 @@ def read_query(parameters: Mapping[str, str]) -> Query:
         usd_from=_number(given.get("usd_from")), usd_to=_number(given.get("usd_to")), sort=sort, descending=down,
         page=_whole(given.get("page"), 1, 1_000_000), per_page=_whole(given.get("per_page"), 50, 200),
     )  # fmt: skip
-    return Query(given, search)
+    return Query(given, search, problems)
 
 
 KNOWN = {"q", *TEXTS, "from", "to", "usd_from", "usd_to", "sort", "order", "page", "per_page"}
@@ -92,7 +97,8 @@ def show(request: Request) -> Response:
 
 def rows_context(engine: Engine, query: Query, found: Found) -> dict[str, Any]:
     """What the rows need: the page draws them first, the stream draws them again."""
-    return {"query": query, "found": found, "tags": tags_of(engine, [row["run"] for row in found.rows])}
+    names = [row["run"] for row in found.rows]
+    return {"query": query, "found": found, "tags": tags_of(engine, names), "now": time.time(), "quiet": QUIET}
 
 
 def tags_of(engine: Engine, names: list[str]) -> dict[str, list[str]]:
@@ -165,7 +171,8 @@ def fingerprint(engine: Engine) -> str:
 
 
 def _choices(engine: Engine) -> dict[str, list[str]]:
-    return {name: values[:MOST_VALUES] for name, values in facet_values(engine).items()}
+    return {name: [value for value in values if value.strip()][:MOST_VALUES]
+            for name, values in facet_values(engine).items()}  # fmt: skip
 
 
 def _is_trace(name: str) -> bool:

@@ -21,7 +21,7 @@ from starlette.responses import StreamingResponse
 
 from pilotage.record.sessions import state
 from pilotage.replay.fold import Folded, Sessions, listed_row
-from pilotage.replay.overview import figures_of
+from pilotage.replay.overview import figures_of, silence
 from pilotage.replay.stream import event_stream, message, still_serving
 from pilotage.replay.view import some_rows, total_of
 
@@ -41,23 +41,22 @@ async def _follow(request: Request, sessions: Sessions, run: str, after: int) ->
         if folded is None:
             return
         if folded.last > after:
-            yield message(
-                await run_in_threadpool(change, sessions.engine, folded, after), event="change", id_=folded.last
-            )
+            now = time.time() if said == "live" else None
+            changed = await run_in_threadpool(change, sessions.engine, folded, after, now)
+            yield message(changed, event="change", id_=folded.last)
             after, idle = folded.last, 0
         if said != "live":
             yield message({"state": said}, event="end", id_=after)
             return
         idle += 1
         if idle % CLOCK == 0:
-            yield message(clock(folded), event="clock")
+            yield message(clock(folded, time.time()), event="clock")
         if not await still_serving(request, WAIT):
             return
 
 
 def change(engine: Engine, folded: Folded, after: int, now: float | None = None) -> dict[str, Any]:
-    """What a page that knows the events up to number `after` has to change."""
-    now = time.time() if now is None else now
+    """What a page that knows the events up to number `after` has to change; `now` while the session is live."""
     rows = [(number, row) for number, row in enumerate(list(folded.rows)) if row.changed > after]
     return {
         **clock(folded, now), "last": folded.last, "count": len(folded.rows),
@@ -66,11 +65,11 @@ def change(engine: Engine, folded: Folded, after: int, now: float | None = None)
 
 
 def clock(folded: Folded, now: float | None = None) -> dict[str, Any]:
-    """The figures of the head, and how wide the waterfall is."""
-    now = time.time() if now is None else now
-    ended = folded.ending.event is not None
-    figures = {figure.name: figure.text for figure in figures_of(folded, None if ended else now)}
-    return {"total": round(total_of(folded, now), 4), "figures": figures}
+    """The figures of the head, how wide the waterfall is, and since when nothing was heard."""
+    now = None if folded.ending.event is not None else now
+    figures = {figure.name: figure.text for figure in figures_of(folded, now)}
+    silent = silence(folded.events[-1].at, now) if now and folded.events else ""
+    return {"total": round(total_of(folded, now), 4), "figures": figures, "silence": silent}
 
 
 def _look(sessions: Sessions, run: str) -> tuple[Folded | None, str]:

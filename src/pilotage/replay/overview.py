@@ -21,8 +21,9 @@ from pilotage.record.store import facets
 from pilotage.record.tally import UNPRICED, Use
 from pilotage.replay import formats
 from pilotage.replay.fold import Folded, listed_row, with_texts
-from pilotage.report import money
+from pilotage.replay.formats import exact_money, money
 
+QUIET = 15.0  # seconds without an event until a live session is said to be silent
 MOST_DECISIONS = 200  # that a page shows
 GROUNDS = ("source", "quote", "verdict")
 
@@ -35,6 +36,7 @@ class Figure:
     label: str
     text: str
     note: str = ""
+    exact: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Head:
     host: str = ""
     parent: str = ""
     seal: str = ""
+    silence: str = ""
     tags: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -73,9 +76,15 @@ def head_of(engine: Engine, folded: Folded, now: float | None = None) -> Head:
         texts[1].content.get("reason", "") if ending.event else "", folded.started,
         figures_of(folded, now if said == "live" else None), str(row.get("origin") or "run"),
         str(facts.get("model") or ""), str(facts.get("crew") or ""), str(row.get("host") or ""),
-        str(facts.get("parent") or ""), str(row.get("seal") or ""), _tags(engine, folded.run),
+        str(facts.get("parent") or ""), str(row.get("seal") or ""),
+        silence(folded.events[-1].at, now) if said == "live" else "", _tags(engine, folded.run),
         _list_of_texts(texts[0].content.get("warnings")),
     )  # fmt: skip
+
+
+def silence(heard: float, now: float) -> str:
+    """`nothing heard for 42 s`, once that is long enough to say: a call may take its time, a killed run is silent."""
+    return f"nothing heard for {formats.seconds(now - heard)}" if now - heard > QUIET else ""
 
 
 def figures_of(folded: Folded, now: float | None = None) -> list[Figure]:
@@ -84,11 +93,11 @@ def figures_of(folded: Folded, now: float | None = None) -> list[Figure]:
     facts: Mapping[str, Any] = end.facts if end else {}
     seconds = facts.get("seconds", (now or folded.until) - folded.started)
     tokens = facts.get("tokens", tally.tokens)
-    note = f"{formats.count(tally.unpriced)} calls without a price" if tally.unpriced else ""
+    note = formats.plural(tally.unpriced, "unpriced call") if tally.unpriced else ""
     return [
-        Figure("seconds", "Time", formats.seconds(max(0.0, seconds))),
+        Figure("seconds", "Time", formats.seconds(max(0.0, seconds)), "the whole session"),
         Figure("tokens", "Tokens", formats.count(tokens)),
-        Figure("cost", "Cost", _cost(folded, facts), note),
+        Figure("cost", "Cost", _cost(folded, facts), note, exact_money(float(facts.get("usd", tally.usd)))),
         Figure("model_calls", "Model calls", formats.count(facts.get("model_calls", tally.model_calls))),
         Figure("tool_calls", "Tool calls", formats.count(facts.get("tool_calls", tally.tool_calls))),
         Figure("errors", "Errors", formats.count(tally.errors)),
@@ -124,6 +133,7 @@ class Line:
     cost: str
     share: float | None
     seconds: float
+    exact: str = ""
 
 
 def lines_of(uses: Mapping[str, Use], tool_calls: Mapping[str, int], who: Mapping[str, list[str]]) -> list[Line]:
@@ -135,6 +145,7 @@ def lines_of(uses: Mapping[str, Use], tool_calls: Mapping[str, int], who: Mappin
         Line(
             name, ", ".join(who.get(name, [])), use.calls, use.failed, tool_calls.get(name, 0), use.prompt,
             use.completion, use.cached, _cost_of(use), getattr(use, by) / whole if whole else None, use.seconds,
+            exact_money(use.usd),
         )
         for name, use in sorted({**uses, **empty}.items(), key=lambda one: (-one[1].usd, -one[1].tokens, -one[1].calls))
     ]  # fmt: skip

@@ -20,10 +20,10 @@ from pilotage.errors import ConfigError
 from pilotage.record.audit import Audit, audit
 from pilotage.record.journal import find_run, read_events, read_page
 from pilotage.replay.export import export_html
-from pilotage.replay.fold import Folded, Sessions
+from pilotage.replay.fold import UNREADABLE, Folded, Sessions, listed_row
 from pilotage.replay.live import live
 from pilotage.replay.thought import repetitions
-from pilotage.replay.view import PIECE, for_script, one_step, page_context, page_data, rows_json
+from pilotage.replay.view import PIECE, for_script, live_clock, one_step, page_context, page_data, rows_json
 from pilotage.views import audit_line, sealed
 
 RAW = 50  # events in a piece of the raw list
@@ -44,7 +44,7 @@ def find(request: Request) -> Folded:
     folded = sessions_of(request).get(request.path_params["run"])
     if folded is None:
         raise HTTPException(404, ABSENT)
-    return folded
+    return _with_events(folded)
 
 
 def show(request: Request) -> Response:
@@ -54,8 +54,9 @@ def show(request: Request) -> Response:
     if folded is None:
         try:
             return RedirectResponse(f"/sessions/{find_run(engine, run)}", 303)
-        except ConfigError:
-            raise HTTPException(404, ABSENT) from None
+        except ConfigError as error:
+            raise HTTPException(404, f"{str(error)[:200]}.") from None
+    _with_events(folded)
     now = time.time()
     context = page_context(engine, folded, now)
     data = page_data(engine, folded, context, now)
@@ -64,7 +65,8 @@ def show(request: Request) -> Response:
 
 def show_rows(request: Request) -> Response:
     folded = find(request)
-    return _json(rows_json(_engine(request), folded, _number(request, "from"), PIECE, time.time()))
+    engine = _engine(request)
+    return _json(rows_json(engine, folded, _number(request, "from"), PIECE, live_clock(engine, folded)))
 
 
 def show_step(request: Request) -> Response:
@@ -77,14 +79,20 @@ def show_step(request: Request) -> Response:
 def show_thought(request: Request) -> Response:
     """Recursive thought by itself: the script puts it into the page, without script it is a page."""
     folded = find(request)
-    context = {"thought": repetitions(_engine(request), folded), "base": f"/sessions/{folded.run}", "run": folded.run}
+    context = {
+        "thought": repetitions(_engine(request), folded),
+        "is_worked": True,
+        "base": f"/sessions/{folded.run}",
+        "run": folded.run,
+    }
     return _answer(request, "_thought.html" if _wants_part(request) else "session_thought.html", context)
 
 
 def show_events(request: Request) -> Response:
     """Raw events with their texts, RAW at a time."""
-    after = _number(request, "after")
-    events = read_page(_engine(request), find(request).run, after, RAW)
+    after, folded = _number(request, "after"), find(request)
+    readable = sum(event.seq > after for event in folded.events)
+    events = read_page(_engine(request), folded.run, after, min(RAW, readable)) if readable else []
     return _json(
         [{**event.as_json(), "erased": [n for n, text in event.content.items() if text is None]} for event in events]
     )
@@ -92,10 +100,14 @@ def show_events(request: Request) -> Response:
 
 def verify(request: Request) -> Response:
     """Whether the chain of the session holds, by the very audit of `pilotage audit`."""
-    folded = find(request)
-    settings = request.app.state.settings
-    report = audit(_engine(request), folded.run, sealed(settings.runs / folded.run))
-    context = {"report": report, "said": proof(report), "run": folded.run}
+    run, engine, settings = str(request.path_params["run"]), _engine(request), request.app.state.settings
+    if not listed_row(engine, run):  # it need not be readable to be verified
+        raise HTTPException(404, ABSENT)
+    try:
+        report = audit(engine, run, sealed(settings.runs / run))
+    except UNREADABLE as error:
+        report = Audit(run, False, 0, "", 1, f"it cannot be read ({type(error).__name__})")
+    context = {"report": report, "said": proof(report), "run": run}
     return _answer(request, "_proof.html" if _wants_part(request) else "session_proof.html", context)
 
 
@@ -112,7 +124,10 @@ def export_page(request: Request) -> Response:
 
 def export_lines(request: Request) -> Response:
     """The same lines as `pilotage export --jsonl`."""
-    run = find(request).run
+    folded = find(request)
+    if folded.unreadable:
+        raise HTTPException(422, unreadable(folded))
+    run = folded.run
     return StreamingResponse(
         _lines(_engine(request), run), media_type="application/jsonl", headers=_download(run, "jsonl")
     )
@@ -126,8 +141,9 @@ def _lines(engine: Engine, run: str) -> Iterator[bytes]:
 def follow(request: Request) -> Response:
     """The stream of a session that goes on; `after`, or Last-Event-ID, is the last event that the reader has."""
     folded = find(request)
-    told = request.headers.get("last-event-id", "")
-    return live(request, sessions_of(request), folded.run, int(told) if told.isdigit() else _number(request, "after"))
+    told = whole(request.headers.get("last-event-id", ""))
+    after = _number(request, "after") if told is None else told
+    return live(request, sessions_of(request), folded.run, after)
 
 
 def _engine(request: Request) -> Engine:
@@ -145,8 +161,23 @@ def _json(data: Any) -> Response:
 
 
 def _number(request: Request, name: str) -> int:
-    told = request.query_params.get(name, "0")
-    return int(told) if told.isdigit() and len(told) < 10 else 0
+    return whole(request.query_params.get(name, "")) or 0
+
+
+def whole(text: str) -> int | None:
+    """A number as our own pages write it, else None: "²" is a digit, and no number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def unreadable(folded: Folded) -> str:
+    return f"The record cannot be read from event {folded.unreadable} on."
+
+
+def _with_events(folded: Folded) -> Folded:
+    """422 when not even the first event can be read."""
+    if not folded.events:
+        raise HTTPException(422, f"{unreadable(folded)} `pilotage audit {folded.run}` says what is wrong.")
+    return folded
 
 
 def _wants_part(request: Request) -> bool:

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,7 @@ from pilotage.report import money
 HOUR, DAY = 3_600, 86_400
 COLOURS = {
     "accepted": 3, "unanswered": 1, "rejected": 5, "limited": 2, "failed": 6, "interrupted": 4, "ended": 7,
-    "live": 8, "lost": 8,
+    "live": 9, "lost": 10, "other": 8,
 }  # fmt: skip
 MOST_SERIES = 7  # the rest is one series, "others"
 PER_PAGE = 100
@@ -75,7 +75,7 @@ def show(request: Request) -> Response:
 
 @dataclass(frozen=True)
 class Totals:
-    """The whole range in figures; shares are of the runs that have an outcome."""
+    """The whole range in figures; shares of outcomes are of the sessions that are over."""
 
     runs: int
     outcomes: dict[str, int]
@@ -88,12 +88,24 @@ class Totals:
     alerts: int
 
     def share(self, *outcomes: str) -> float | None:
-        over = sum(count for name, count in self.outcomes.items() if name != "live")
+        over = _over(self.outcomes)
         return sum(self.outcomes.get(name, 0) for name in outcomes) / over if over else None
 
     @property
     def loop_rate(self) -> float | None:
         return self.looping / self.runs if self.runs else None
+
+
+def _over(outcomes: Mapping[str, int]) -> int:
+    return sum(count for name, count in outcomes.items() if name != "live")
+
+
+def _known(outcomes: Mapping[str, int]) -> dict[str, int]:
+    """The outcomes that have a colour; the words of other programs are counted together."""
+    found: Counter[str] = Counter()
+    for name, count in outcomes.items():
+        found[name if name in COLOURS else "other"] += count
+    return found
 
 
 def totals(buckets: Sequence[Bucket]) -> Totals:
@@ -111,18 +123,18 @@ def totals(buckets: Sequence[Bucket]) -> Totals:
 
 def charts(buckets: Sequence[Bucket], span: Range) -> list[Chart]:
     labels = [span.label(bucket.start) for bucket in buckets]
-    outcomes = [name for name in COLOURS if any(bucket.outcomes.get(name) for bucket in buckets)]
+    outcomes = [name for name in COLOURS if any(_known(bucket.outcomes).get(name) for bucket in buckets)]
     unpriced = sum(bucket.unpriced for bucket in buckets)
     return [
         bars("Sessions by outcome", labels, _outcomes(buckets, outcomes), COUNT, whole=True),
-        bars("Outcomes, share of the sessions", labels, _rates(buckets, outcomes), SHARE, most=1),
+        bars("Outcomes, share of the sessions that are over", labels, _rates(buckets, outcomes), SHARE, most=1),
         lines("Time of a session", labels, [
             Series("p50", [bucket.quantile(0.5) for bucket in buckets], 1),
             Series("p95", [bucket.quantile(0.95) for bucket in buckets], 2),
         ], SECONDS, note="p50: half of the sessions took no longer; p95: 95 of 100"),
         bars("Tokens", labels, [Series("tokens", [bucket.tokens for bucket in buckets])], TOKENS),
         bars("Cost by model", labels, _grouped(buckets, lambda bucket: bucket.usd), MONEY,
-             note=f"{unpriced:,} calls have no known price and are not in it" if unpriced else ""),
+             note=f"{formats.plural(unpriced, 'unpriced call')} not included" if unpriced else ""),
         bars("Share of sessions with a loop", labels, [Series("with a loop", _loop_rates(buckets), 2)], SHARE),
         bars("Failing checks", labels, _grouped(buckets, lambda bucket: bucket.failed_checks), COUNT,
              whole=True),
@@ -132,14 +144,15 @@ def charts(buckets: Sequence[Bucket], span: Range) -> list[Chart]:
 
 
 def _outcomes(buckets: Sequence[Bucket], names: Iterable[str]) -> list[Series]:
-    return [Series(name, [b.outcomes.get(name, 0) for b in buckets], COLOURS[name]) for name in names]
+    return [Series(name, [_known(b.outcomes).get(name, 0) for b in buckets], COLOURS[name]) for name in names]
 
 
 def _rates(buckets: Sequence[Bucket], names: Iterable[str]) -> list[Series]:
+    shares = [(_known(b.outcomes), _over(b.outcomes)) for b in buckets]
     return [
-        Series(name, [b.outcomes.get(name, 0) / b.runs if b.runs else None for b in buckets], COLOURS[name])
-        for name in names
-    ]
+        Series(name, [known.get(name, 0) / over if over else None for known, over in shares], COLOURS[name])
+        for name in names if name != "live"
+    ]  # fmt: skip
 
 
 def _loop_rates(buckets: Sequence[Bucket]) -> list[float | None]:

@@ -14,8 +14,8 @@ from pilotage.errors import figure
 from pilotage.record.journal import Event
 from pilotage.record.tally import UNPRICED
 from pilotage.replay import formats
+from pilotage.replay.formats import money
 from pilotage.replay.prompts import Prompt, answer_items, item, pretty, read_prompt
-from pilotage.report import money
 
 KINDS = {
     "run_started": "Run started", "task_started": "Task started", "model_call": "Model call", "tool_call": "Tool call",
@@ -31,7 +31,9 @@ LABELS = {  # names of texts, for people; those that are not here are called by 
     "attributes": "Attributes", "span_events": "Events of the span", "settings": "Settings", "warnings": "Warnings",
 }  # fmt: skip
 FOLDED = ("settings", "attributes", "span_events")  # shut until somebody opens them
-CAPS = ("seconds", "model_calls", "tool_calls", "tokens", "usd")
+CAPS = {  # limit: what its meter is called, as the figure of the head is
+    "seconds": "Time", "model_calls": "Model calls", "tool_calls": "Tool calls", "tokens": "Tokens", "usd": "Cost",
+}  # fmt: skip
 
 
 def step_json(event: Event, *, before: Event | None = None, started: float) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def step_json(event: Event, *, before: Event | None = None, started: float) -> d
         "offset": round(max(0.0, event.at - started), 4), "after": formats.seconds(max(0.0, event.at - started)),
         "took": formats.seconds(facts["seconds"]) if facts.get("seconds") is not None else "",
         "spent": spent(facts) if event.kind == "model_call" else "",
-        "failed": is_failure(event), "facts": [[name, _fact(value)] for name, value in facts.items()],
+        "failed": _trouble(event), "facts": [[name, _fact(value)] for name, value in facts.items()],
         "blocks": blocks(event, before), "hash": event.hash, "previous": event.previous,
     }  # fmt: skip
 
@@ -117,6 +119,11 @@ def is_failure(event: Event) -> bool:
     return bool(facts.get("failed")) or is_stop
 
 
+def _trouble(event: Event) -> str:
+    """failed · stopped · reached, and nothing for what went well."""
+    return {"limit": "reached", "loop": "stopped"}.get(event.kind, "failed") if is_failure(event) else ""
+
+
 def blocks(event: Event, before: Event | None = None) -> list[dict[str, Any]]:
     """The texts of an event: what matters first, the rest folded."""
     content = dict(event.content)
@@ -152,7 +159,7 @@ def meters(settings: Mapping[str, Any], used: Sequence[float]) -> list[dict[str,
         cap = limits.get(name) if isinstance(limits, dict) else None
         if isinstance(cap, int | float) and cap > 0:
             text, share = f"{_amount(name, value)} of {_amount(name, cap)}", round(min(1.0, value / cap), 4)
-            found.append({"name": name.replace("_", " "), "share": share, "text": text, "key": f"limits.{name}"})
+            found.append({"name": CAPS[name], "share": share, "text": text, "key": f"limits.{name}"})
     return found
 
 
@@ -225,7 +232,9 @@ def _fact(value: Any) -> str:
 def _amount(name: str, value: float) -> str:
     if name == "usd":
         return money(value)
-    return formats.seconds(value) if name == "seconds" else formats.count(value)
+    if name == "seconds":  # 0 s of 5 min
+        return formats.seconds(value).removesuffix(" 00 s").removesuffix(" 00 min") if value else "0 s"
+    return formats.count(value)
 
 
 def _numbers(facts: Mapping[str, Any], *names: str) -> bool:

@@ -7,14 +7,17 @@ characters in the list of steps that is printed; the player and the export of ev
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Engine
 
+from pilotage.record.audit import audit
+from pilotage.record.sessions import state
 from pilotage.record.tree import why_failed
 from pilotage.replay.answer import answer_of
-from pilotage.replay.fold import Folded, with_texts
+from pilotage.replay.fold import UNREADABLE, Folded, listed_row, with_texts
 from pilotage.replay.overview import alerts_of, decisions_of, head_of, tables
 from pilotage.replay.step import CAPS, meters, read_settings, step_json
 from pilotage.replay.thought import is_to_be_watched, repetitions
@@ -23,11 +26,16 @@ from pilotage.replay.waterfall import Row, row_json, ticks
 PIECE = 200  # rows, or steps, that go with a page and in each piece
 CUT = 2000  # characters of a text in the list of steps
 WATCHED = 2000  # events up to which recursive thought is looked for before the page is sent
+PROVEN = 1000  # events up to which the chain of an ended session is verified before the page is sent
 
 
 def page_context(engine: Engine, folded: Folded, now: float | None = None, *, whole: bool = False) -> dict[str, Any]:
-    """What the templates get. With `whole` recursive thought is looked for however long the session is."""
+    """What the templates get. With `whole` recursive thought is looked for however long the session is.
+
+    `now` tells a live session from a lost one; what is not live has its end at its last event.
+    """
     head = head_of(engine, folded, now)
+    clock = now if head.is_live else None
     answer, citations = answer_of(engine, folded)
     decisions, decided = decisions_of(engine, folded)
     is_late = (
@@ -35,25 +43,43 @@ def page_context(engine: Engine, folded: Folded, now: float | None = None, *, wh
     )
     return {
         "head": head, "answer": answer, "citations": citations, "base": f"/sessions/{folded.run}",
-        "rows": rows_json(engine, folded, 0, PIECE, now), "row_count": len(folded.rows),
-        "ticks": ticks(total_of(folded, now)),
+        "rows": rows_json(engine, folded, 0, PIECE, clock), "row_count": len(folded.rows),
+        "ticks": ticks(total_of(folded, clock)), "unreadable": folded.unreadable,
         "steps": steps_json(engine, folded, 0, PIECE), "step_count": len(folded.events),
         "tables": tables(folded), "decisions": decisions, "decided": decided, "alerts": alerts_of(engine, folded),
         "thought": None if is_late else repetitions(engine, folded), "cut": CUT,
+        "is_worked": folded.tally.model_calls + folded.tally.tool_calls > 0,
+        "broken": broken(engine, folded) if not head.is_live and len(folded.events) <= PROVEN else None,
     }  # fmt: skip
+
+
+def broken(engine: Engine, folded: Folded) -> str:
+    """What is wrong with the chain of a session, empty when nothing is."""
+    try:
+        report = audit(engine, folded.run)
+    except UNREADABLE as error:  # a record that was written anew, chain and all
+        return f"event {folded.last + 1} cannot be read ({type(error).__name__})"
+    return "" if report.ok else f"event {report.broken}: {report.reason}"
+
+
+def live_clock(engine: Engine, folded: Folded) -> float | None:
+    """The time of now while the session goes on, else None."""
+    row, now = listed_row(engine, folded.run), time.time()
+    return now if row and state(row, now) == "live" else None
 
 
 def page_data(engine: Engine, folded: Folded, context: dict[str, Any], now: float | None = None) -> dict[str, Any]:
     """What the script of the page starts with."""
     return {
         "run": folded.run, "base": context["base"], "rows": len(folded.rows), "first": folded.events[0].seq,
-        "last": folded.last, "piece": PIECE, "total": round(total_of(folded, now), 4), "live": context["head"].is_live,
+        "last": folded.last, "piece": PIECE, "live": context["head"].is_live,
+        "total": round(total_of(folded, now if context["head"].is_live else None), 4),
         "caps": caps_of(engine, folded),
     }  # fmt: skip
 
 
 def total_of(folded: Folded, now: float | None = None) -> float:
-    """Seconds that the waterfall is wide; `now` while the session goes on."""
+    """Seconds that the waterfall is wide; `now` only while the session goes on."""
     is_open = folded.ending.event is None and now is not None and not folded.is_foreign
     return max((now if is_open and now else folded.until) - folded.started, 0.001)
 
@@ -70,7 +96,8 @@ def some_rows(
 ) -> list[dict[str, Any]]:
     started, total = folded.started, total_of(folded, now)
     why = _whys(engine, [row for _, row in rows if row.span.failed])
-    return [row_json(row, number, started, total, why.get(id(row.span), "")) for number, row in rows]
+    is_live = now is not None
+    return [row_json(row, number, started, total, why.get(id(row.span), ""), is_live=is_live) for number, row in rows]
 
 
 def steps_json(engine: Engine, folded: Folded, start: int, count: int) -> list[dict[str, Any]]:

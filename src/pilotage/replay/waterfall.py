@@ -13,11 +13,12 @@ from typing import Any
 from pilotage.record.tally import ENCLOSING, UNPRICED
 from pilotage.record.tree import Span
 from pilotage.replay import formats
-from pilotage.report import money
+from pilotage.replay.formats import money
 
 DEEPEST = 12  # levels that are indented
 THIN = 0.6  # per cent of the width that the shortest bar has
 NAMES = {"llm": "LLM", "workflow": "crew"}  # where the kind itself is no word for people
+CALM = ("limited", "rejected", "interrupted", "nudged")  # went another way than hoped for, without a fault
 
 
 @dataclass
@@ -108,23 +109,46 @@ def _step(span: Span) -> int:
     return found.seq if found else 0
 
 
-def row_json(row: Row, number: int, started: float, total: float, why: str = "") -> dict[str, Any]:
+def row_json(
+    row: Row, number: int, started: float, total: float, why: str = "", *, is_live: bool = False
+) -> dict[str, Any]:
     """What a page shows of a row; `x` and `width` are per cent of `total` seconds, `s` and `e` seconds from `started`.
 
-    They are texts, so that the template and the script write the same. `e` is None while the span is open: its bar
-    goes on to the end.
+    They are texts, so that the template and the script write the same. `e` is None for a span without an end: its bar
+    goes on to the end, and it is running only while the session is live. `chip` says how it ended, where that was not
+    well, and `tone` how bad that is.
     """
     span = row.span
     begin = max(0.0, span.start - started)
     end = None if span.end is None else max(begin, span.end - started)
     x, width = bar(begin, total if end is None else end, total)
+    chip, open_word = _chip(span), "running" if is_live else "no end"
     return {
         "i": number, "step": row.step, "depth": min(row.depth, DEEPEST), "kind": span.kind,
-        "label": NAMES.get(span.kind, span.kind), "name": span.name or span.kind, "agent": row.agent,
+        "label": NAMES.get(span.kind, span.kind), "name": _name(span), "whole": span.name or span.kind,
+        "agent": row.agent, "chip": chip, "tone": "" if not chip else "warn" if chip in CALM else "bad",
         "s": _written(begin), "e": None if end is None else _written(end), "x": _written(x), "width": _written(width),
-        "took": "running" if end is None else formats.seconds(end - begin) if end > begin else "",
-        "spent": spent(row), "failed": span.failed, "why": why if span.failed else "",
+        "took": open_word if end is None else formats.seconds(end - begin) if end > begin else "",
+        "spent": spent(row), "exact": formats.exact_money(row.usd), "why": why if span.failed else "",
     }  # fmt: skip
+
+
+def _name(span: Span) -> str:
+    """Shorter than the span's own: a model without its provider; a run of ours is called after its crew below it."""
+    if span.kind == "session" and span.id == "session":
+        return "the whole run"
+    return span.name.rpartition("/")[2] or span.name if span.kind == "llm" else span.name or span.kind
+
+
+def _chip(span: Span) -> str:
+    """How it ended where that was not well: the run's outcome, what a loop came to, else that it failed."""
+    if span.kind == "loop" and span.event:
+        return {"nudge": "nudged", "stop": "stopped"}.get(str(span.event.facts.get("level")), "")
+    if not span.failed:
+        return ""
+    if span.ended_by and span.ended_by.kind == "run_ended":
+        return str(span.ended_by.facts.get("outcome") or "failed")
+    return "reached" if span.kind == "limit" else "failed"
 
 
 def _written(value: float) -> str:
@@ -150,8 +174,8 @@ def spent(row: Row) -> str:
 
 
 def ticks(total: float) -> list[tuple[float, str]]:
-    """Two marks of the time axis as (per cent, text)."""
-    return [(0.0, "0"), (50.0, formats.seconds(total / 2))]
+    """Three marks of the time axis as (per cent, text)."""
+    return [(0.0, "0"), (50.0, formats.seconds(total / 2)), (100.0, formats.seconds(total))]
 
 
 def _agent(span: Span, around: Span | None) -> str:

@@ -25,6 +25,25 @@
   };
   const open = (run) => location.assign(`/sessions/${encodeURIComponent(run)}`);
 
+  // who comes back from a session finds the mark where it was
+  const KEY = "pilotage.at";
+  addEventListener("pagehide", () => {
+    try {
+      if (at) sessionStorage.setItem(KEY, at);
+    } catch {
+      // storage is switched off
+    }
+  });
+  const back = () => {
+    try {
+      const was = sessionStorage.getItem(KEY);
+      sessionStorage.removeItem(KEY);
+      if (was) mark(all().find((row) => row.dataset.run === was));
+    } catch {
+      // storage is switched off
+    }
+  };
+
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const field = event.target.closest("input, select, textarea");
@@ -61,13 +80,20 @@
     });
   }
 
+  const span = (seconds) => {
+    const minutes = Math.floor(seconds / 60);
+    const two = (value) => String(value).padStart(2, "0");
+    if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+    return minutes ? `${minutes} min ${two(Math.floor(seconds % 60))} s` : `${Math.floor(seconds)} s`;
+  };
   const tick = () => {
+    const now = Date.now() / 1000;
+    for (const one of rows.querySelectorAll("[data-heard]")) {
+      const silent = now - Number(one.dataset.heard);
+      one.textContent = silent > Number(one.dataset.quiet) ? `nothing heard for ${span(silent)}` : "";
+    }
     for (const figure of rows.querySelectorAll("[data-since]")) {
-      const seconds = Math.max(0, Date.now() / 1000 - Number(figure.dataset.since));
-      const minutes = Math.floor(seconds / 60);
-      const two = (value) => String(value).padStart(2, "0");
-      if (minutes >= 60) figure.textContent = `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
-      else figure.textContent = minutes ? `${minutes} min ${two(Math.floor(seconds % 60))} s` : `${Math.floor(seconds)} s`;
+      figure.textContent = span(Math.max(0, now - Number(figure.dataset.since)));
     }
   };
   tick();
@@ -98,6 +124,14 @@
     const address = new URL(rows.dataset.stream, location);
     address.searchParams.set("seen", seen);
     stream = new EventSource(address);
+    const told = document.getElementById("lost-touch");
+    stream.onopen = () => told && (told.textContent = "");
+    stream.onerror = () => {
+      if (told) told.textContent = "Connection lost, trying again …";
+      if (stream?.readyState !== EventSource.CLOSED) return; // it tries by itself
+      stream = null;
+      setTimeout(follow, 3000);
+    };
     stream.onmessage = (event) => {
       seen = event.lastEventId;
       draw(JSON.parse(event.data));
@@ -111,4 +145,5 @@
   document.addEventListener("visibilitychange", () => (document.hidden ? leave() : follow()));
   addEventListener("pagehide", leave);
   addEventListener("pageshow", follow);
+  back();
 })();

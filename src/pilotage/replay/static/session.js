@@ -1,7 +1,7 @@
 // The page of a session: plays its steps, keeps the step in the address, and lets it grow while the run goes on.
 "use strict";
 (() => {
-  const { el, Waterfall, renderStep, renderRaw, renderRow, count } = window.pilotage;
+  const { el, Waterfall, renderStep, count } = window.pilotage;
   const $ = (id) => document.getElementById(id);
   const page = JSON.parse($("session-data").textContent);
   const isFile = page.allSteps !== undefined;
@@ -15,10 +15,32 @@
     if (!answer.ok) throw new Error(`${answer.status}`);
     return answer.json();
   };
+  const part = async (path) => {
+    const answer = await fetch(`${page.base}${path}`, { headers: { "X-Part": "1" } });
+    if (!answer.ok) throw new Error(`${answer.status}`);
+    return answer.text();
+  };
+  const LOST = "Connection lost, trying again …";
+  const tell = (text) => {
+    const place_ = $("lost-touch");
+    if (place_ && place_.textContent !== text) place_.textContent = text;
+  };
+  /** What `ask()` gives, or null when nobody answers, which is said. */
+  const trying = async (ask) => {
+    try {
+      const answer = await ask();
+      tell("");
+      return answer;
+    } catch {
+      tell("The server did not answer.");
+      return null;
+    }
+  };
   const rowsFrom = async (from) => (isFile ? page.allRows.slice(from, from + page.piece) : get(`/rows.json?from=${from}`));
   const steps = new Map();
+  const bySeq = new Map((page.allSteps ?? []).map((step) => [step.seq, step]));
   const stepAt = (seq) => {
-    if (isFile) return Promise.resolve(page.allSteps[seq - page.first] ?? null);
+    if (isFile) return Promise.resolve(bySeq.get(seq) ?? null);
     if (!steps.has(seq)) {
       steps.set(seq, get(`/steps/${seq}.json`).catch(() => null));
       if (steps.size > KEPT) steps.delete(steps.keys().next().value);
@@ -64,6 +86,12 @@
     if (at < page.last) stepAt(at + 1);
   };
 
+  const setPlaying = (isPlaying) => {
+    $("controls").classList.toggle("playing", isPlaying);
+    $("play").setAttribute("aria-label", isPlaying ? "Pause" : "Play");
+    $("play").title = isPlaying ? "Pause (space)" : "Play (space)";
+  };
+
   /** Go to a step that somebody has chosen: the address keeps it. */
   const go = (seq, options) => {
     const wanted = Math.min(Math.max(seq, page.first), page.last);
@@ -76,8 +104,7 @@
   const stop = () => {
     clearTimeout(timer);
     timer = null;
-    $("controls").classList.remove("playing");
-    $("play").setAttribute("aria-label", "Play");
+    setPlaying(false);
   };
   const tick = async () => {
     if (at >= page.last) return stop();
@@ -93,11 +120,12 @@
     if (timer) return stop();
     if (at >= page.last) go(page.first);
     timer = setTimeout(() => {}, 0);
-    $("controls").classList.add("playing");
-    $("play").setAttribute("aria-label", "Pause");
+    setPlaying(true);
     tick();
   };
   const moves = { ArrowLeft: () => at - 1, ArrowRight: () => at + 1, Home: () => page.first, End: () => page.last };
+
+  const rowMoves = { ArrowUp: -1, ArrowDown: 1 };
 
   const press = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
@@ -110,6 +138,8 @@
     } else if (moves[event.key]) {
       stop();
       go(moves[event.key]());
+    } else if (rowMoves[event.key] && target.closest("#rows")) {
+      waterfall.step(rowMoves[event.key]);
     } else {
       return;
     }
@@ -124,12 +154,15 @@
     const wanted = fromAddress();
     if (wanted !== null) {
       stop();
-      show(wanted);
+      go(wanted);
       if (!isSeen($("controls"))) $("timeline").scrollIntoView();
       return;
     }
-    const target = location.hash.length > 1 ? $(decodeURIComponent(location.hash.slice(1))) : null;
-    if (target?.tagName === "DETAILS") target.open = true;
+    unfold(location.hash);
+  };
+  const unfold = (hash) => {
+    const target = /^#cite-\d+$/.test(hash) ? $(hash.slice(1)) : null;
+    if (target) target.open = true;
   };
   const isSeen = (element) => {
     const box = element.getBoundingClientRect();
@@ -155,46 +188,14 @@
       stop();
       go(Number(row.dataset.step), { scroll: false });
     });
+    document.addEventListener("click", (event) => {
+      const cite = event.target.closest(".cite");
+      if (cite) unfold(cite.hash); // the address may name it already
+    });
     document.addEventListener("keydown", press);
     addEventListener("hashchange", followAddress);
-    show(fromAddress() ?? (page.live ? page.last : page.first));
+    if (fromAddress() === null) show(page.live ? page.last : page.first);
     followAddress();
-  };
-
-  // --- the record
-
-  const startRecord = () => {
-    let after = 0;
-    const more = async () => {
-      const events = isFile ? rawOfFile(after) : await get(`/events.json?after=${after}`);
-      $("raw-list").append(...events.map(renderRaw));
-      after = events.length ? events.at(-1).seq : after;
-      $("raw-more").hidden = !events.length || after >= page.last;
-    };
-    const rawOfFile = (from) => page.allSteps.filter((s) => s.seq > from).slice(0, 50)
-      .map(({ seq, kind, at: when, facts, hash }) => ({ seq, kind, at: when, facts: Object.fromEntries(facts), hash }));
-    $("raw").hidden = false;
-    $("raw").addEventListener("toggle", more, { once: true });
-    $("raw-more").addEventListener("click", more);
-    document.addEventListener("click", async (event) => {
-      if (event.target.id !== "verify") return;
-      event.preventDefault();
-      $("proof").textContent = "Verifying …";
-      const answer = await fetch(`${page.base}/verify`, { headers: { "X-Part": "1" } });
-      $("proof").innerHTML = await answer.text(); // a template of ours, everything in it escaped
-    });
-  };
-
-  const startThought = () => {
-    const late = $("late-thought");
-    if (!late || isFile) return;
-    const seen = new IntersectionObserver(async ([one]) => {
-      if (!one.isIntersecting) return;
-      seen.disconnect();
-      const answer = await fetch(`${page.base}/thought`, { headers: { "X-Part": "1" } });
-      if (answer.ok) late.outerHTML = await answer.text(); // a template of ours, everything in it escaped
-    });
-    seen.observe(late);
   };
 
   // --- a session that goes on
@@ -207,10 +208,11 @@
   };
 
   /** The parts of the page that are written by the server, as they are now. */
-  const refresh = async () => {
-    const answer = await fetch(page.base);
-    if (!answer.ok) return;
-    const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const refresh = async ({ isOver = false } = {}) => {
+    const text = await trying(() => part(""));
+    if (!text) return;
+    const now = new DOMParser().parseFromString(text, "text/html");
+    if (isOver) $("steps").replaceChildren(...now.getElementById("steps").childNodes); // for print
     for (const part of document.querySelectorAll("[data-fresh]")) {
       const fresh = now.getElementById(part.id);
       const isRead = part.contains(document.activeElement) || (!getSelection().isCollapsed && part.contains(getSelection().anchorNode));
@@ -234,13 +236,19 @@
       }, FRESH);
     };
     const source = new EventSource(`${page.base}/live?after=${page.last}`);
+    source.onopen = () => tell("");
+    source.onerror = () => {
+      tell(LOST);
+      if (source.readyState === EventSource.CLOSED) setTimeout(startLive, 3000); // it does not try by itself
+    };
     addEventListener("pagehide", () => source.close());
     source.addEventListener("change", (event) => {
       const change = JSON.parse(event.data);
       const isFollowing = at >= page.last && !timer;
       page.last = change.last;
       waterfall.change(change.rows, change.count, change.total);
-      document.querySelector(".axis .name").textContent = `${count(change.count)} spans`;
+      document.querySelector(".axis .name").textContent = `${count(change.count)} span${change.count === 1 ? "" : "s"}`;
+      if ($("silence")) $("silence").textContent = change.silence;
       setFigures(change.figures);
       if (isFollowing) show(page.last);
       else place();
@@ -250,6 +258,7 @@
       const clock = JSON.parse(event.data);
       waterfall.rescale(clock.total);
       setFigures(clock.figures);
+      if ($("silence")) $("silence").textContent = clock.silence;
     });
     source.addEventListener("end", (event) => {
       source.close();
@@ -257,27 +266,11 @@
       due = "over";
       page.live = false;
       $("told").textContent = `The session has ended: ${JSON.parse(event.data).state}.`;
-      refresh();
+      refresh({ isOver: true });
     });
   };
 
-  // --- print: everything unfolded
-
-  const paper = matchMedia("print");
-  paper.addEventListener("change", () => {
-    for (const one of document.querySelectorAll("#session details:not(.raw *)")) {
-      if (paper.matches && !one.open) one.dataset.shut = "yes";
-      if (paper.matches) one.open = true;
-      else if (one.dataset.shut) {
-        one.open = false;
-        delete one.dataset.shut;
-      }
-    }
-  });
-
-  window.pilotage.renderRow = renderRow;
   startPlayer();
-  startRecord();
-  startThought();
+  window.pilotage.startRecord({ page, isFile, get, part, trying });
   startLive();
 })();

@@ -20,7 +20,7 @@
 
   /** A text in full, or its beginning with a button for the rest. */
   const text = (item, whole) => {
-    const pre = el("pre", { class: item.form });
+    const pre = el("pre", { class: item.form, dir: "auto" });
     const note = item.cut ? el("p", { class: "quiet" }, `${count(item.cut)} characters; this file holds the first ${count(whole.length)}`) : null;
     if (whole.length <= SHOWN * 1.2) {
       pre.textContent = whole;
@@ -51,7 +51,7 @@
 
   /** A block: its items at once, or, folded, when it is opened for the first time. */
   const block = (one, texts) => {
-    if (one.open) return el("section", { class: "block", "aria-label": one.label }, el("p", { class: "block-label" }, one.label), ...one.items.map((each) => item(each, texts)));
+    if (one.open) return el("div", { class: "block", role: "group", "aria-label": one.label }, el("p", { class: "block-label" }, one.label), ...one.items.map((each) => item(each, texts)));
     const made = el("details", { class: "block" }, el("summary", {}, one.label));
     made.addEventListener("toggle", () => made.append(...one.items.map((each) => item(each, texts))), { once: true });
     return made;
@@ -70,7 +70,7 @@
     const more = el("details", { class: "block" }, el("summary", {}, `Facts of event ${step.seq}`), facts, el("p", { class: "quiet mono" }, step.hash));
     return [
       el("h3", {}, step.headline || step.label),
-      el("p", { class: "meta" }, ...meta.filter(Boolean).map((said) => el("span", {}, said)), step.failed ? el("span", { class: "wrongly" }, "failed") : ""),
+      el("p", { class: "meta" }, ...meta.filter(Boolean).map((said) => el("span", {}, said)), step.failed ? el("span", { class: "wrongly" }, step.failed) : ""),
       caps.length && step.meters.length ? el("dl", { class: "meters", "aria-label": "Where the limits stood" }, ...step.meters.map((one, n) => meter(caps[n], one))) : "",
       ...step.blocks.map((one) => block(one, texts)),
       more,

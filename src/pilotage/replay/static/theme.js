@@ -1,4 +1,4 @@
-// The colours before the first paint, the button that changes them, and times in the reader's own zone.
+// The colours before the first paint, the button that changes them, and times in the reader's own zone as titles.
 "use strict";
 (() => {
   const ORDER = ["system", "light", "dark"];
@@ -26,14 +26,10 @@
     }
   };
 
-  const own = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-  const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+  const own = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
   const localise = (scope) => {
     for (const time of scope.querySelectorAll("time[data-at]")) {
-      const when = new Date(Number(time.dataset.at) * 1000);
-      const wide = /:\d\d:\d\d/.test(time.textContent);
-      time.textContent = (wide ? full : own).format(when);
-      delete time.dataset.at; // done; the title keeps the time in UTC
+      time.title = own.format(new Date(Number(time.dataset.at) * 1000));
     }
   };
   window.pilotage = { localise };

@@ -7,14 +7,15 @@
 
   /** A row; the very element that _row.html writes. */
   const row = (r) => {
-    const classes = `row k-${r.kind}${r.failed ? " failed" : ""}${r.e === null ? " open" : ""}`;
+    const classes = `row k-${r.kind}${r.tone ? ` tone-${r.tone}` : ""}${r.e === null ? " open" : ""}`;
     const made = el("a", { class: classes, href: `#${r.step}`, "data-i": r.i, "data-step": r.step, "data-s": r.s, "data-e": r.e ?? "" });
-    const name = el("span", { class: `name d${r.depth}` }, el("span", { class: "kind" }, r.label));
-    if (r.failed) name.append(" ", el("span", { class: "chip chip-bad", title: r.why }, "failed"));
-    name.append(" ", el("span", { class: "what" }, r.name));
-    if (r.agent) name.append(" ", el("span", { class: "by" }, r.agent));
+    const name = el("span", { class: `name d${r.depth}` });
+    if (r.chip) name.append(el("span", { class: `chip chip-${r.tone}`, title: r.why }, r.chip), " ");
+    name.append(el("bdi", { class: "what", title: r.whole }, r.name));
+    if (r.agent) name.append(" ", el("bdi", { class: "by" }, r.agent));
     const bar = svg("svg", { class: "track", "aria-hidden": "true" }, svg("rect", { x: `${r.x}%`, width: `${r.width}%`, height: "100%", rx: "2" }));
-    made.append(name, bar, el("span", { class: "took" }, r.took), el("span", { class: "spent" }, r.spent));
+    const spent = el("span", { class: "spent", title: r.exact }, r.spent);
+    made.append(el("span", { class: "kind" }, r.label), name, bar, el("span", { class: "took" }, r.took), spent);
     return made;
   };
 
@@ -51,6 +52,18 @@
       found?.classList.add("at");
       found?.setAttribute("aria-current", "step");
       if (found && scroll) this.#show(found);
+    }
+
+    /** Move the focus to the row above or below the one that has it, or to the marked one. */
+    async step(by) {
+      const here = document.activeElement.closest(".row");
+      const i = here ? Number(here.dataset.i) + by : Number(this.at?.dataset.i ?? 0);
+      if (i < 0 || i >= this.count) return;
+      const piece = this.#piece(i);
+      if (piece.dataset.loaded !== "yes") await this.#load(piece);
+      const found = this.find(i);
+      found?.focus({ preventScroll: true });
+      if (found) this.#show(found);
     }
 
     /** What has changed: rows that are new or have ended. */
