@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import text
 
 from pilotage import cli
-from pilotage.outcome import Result
+from pilotage.cli_record import OUTCOMES
+from pilotage.outcome import EXIT_CODES, Result
 from pilotage.record.audit import audit
 from pilotage.record.journal import list_runs, read_events
 from pilotage.record.store import open_store
@@ -299,6 +300,38 @@ def test_sessions_lists_the_run(shell: Shell, after_a_run: Result) -> None:
     assert all(part in line for part in (after_a_run.run, "accepted", "reader", QUESTION))
 
 
+def test_an_outcome_that_no_run_has_is_refused_with_the_nearest(shell: Shell, after_a_run: Result) -> None:
+    shell("sessions", "--outcome", "acepted").refused(2, 'no run ends as "acepted"')
+    assert 'did you mean "accepted"?' in shell.err
+
+
+def test_every_outcome_can_be_asked_for(shell: Shell, after_a_run: Result) -> None:
+    assert set(EXIT_CODES) < set(OUTCOMES)
+    for outcome in OUTCOMES:
+        assert shell("sessions", "--outcome", outcome).code == 0
+        assert bool(shell.out) == (outcome == "accepted")
+
+
+def test_a_limit_beyond_reason_is_refused(shell: Shell, after_a_run: Result) -> None:
+    shell("sessions", "--limit", "100000000000000000000")
+    assert (shell.code, shell.out, "Traceback" in shell.err) == (2, "", False)
+
+
+def test_what_was_asked_cannot_move_the_cursor_of_who_looks(shell: Shell) -> None:
+    shell("run", "How many requests can one fault\x1b[2J\x9b1m make?")
+    shell("sessions")
+    assert "one fault·[2J·1m make?" in shell.out
+    shown = shell.out + shell("show", "last").out
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert "\x1b" not in shell("show", "\x1b[31mlast").err
+
+
+def test_the_session_line_is_the_command_that_serves_it(shell: Shell) -> None:
+    shell("run", QUESTION)
+    (line,) = [line for line in shell.err.splitlines() if line.startswith("session: ")]
+    assert line == f"session: pilotage replay {shell.out.strip().rsplit('/', 1)[1]}"
+
+
 def test_sessions_json_is_one_document_a_line(shell: Shell, after_a_run: Result) -> None:
     (row,) = [json.loads(line) for line in shell("sessions", "--json").out.splitlines()]
     assert (row["run"], row["outcome"], row["seal"]) == (after_a_run.run, "accepted", after_a_run.seal)
@@ -494,6 +527,56 @@ def test_a_closed_pipe_is_no_fault(after_a_run: Result, project: Path) -> None:
     process.wait(20)
     assert "Traceback" not in err
     assert process.returncode == 0
+
+
+CLOSED = """
+import os, sys
+{closing}
+os.execv(sys.executable, [sys.executable, "-m", "pilotage", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("closed", [(2,), (1,), (0, 1, 2)])
+def test_a_run_does_not_need_its_streams(project: Path, closed: tuple[int, ...]) -> None:
+    script = CLOSED.format(closing="; ".join(f"os.close({number})" for number in closed))
+    done = python("-c", script, "run", QUESTION, "--json", cwd=project)
+    assert done.returncode == 0, done.stderr
+    out = [line for line in done.stdout.splitlines() if line]
+    assert [json.loads(line)["outcome"] for line in out] == ([] if 1 in closed else ["accepted"])
+    assert "Traceback" not in done.stderr
+    engine = open_store(project / "runs" / "pilotage.sqlite", create=False)
+    (row,) = list_runs(engine)
+    assert (row["outcome"], audit(engine, row["run"]).ok) == ("accepted", True)
+    engine.dispose()
+
+
+BROKEN = """
+import os, sys
+read, write = os.pipe()
+os.close(read)
+for number in {numbers}:
+    os.dup2(write, number)
+os.execv(sys.executable, [sys.executable, "-m", "pilotage", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("numbers", "arguments", "code"),
+    [((2,), ["--json"], 0), ((1,), [], 0), ((1, 2), [], 0), ((1, 2), ["--set", "limits.model_calls=2"], 3)],
+)
+def test_the_exit_code_is_the_outcome_though_nobody_reads(
+    project: Path, numbers: tuple[int, ...], arguments: list[str], code: int
+) -> None:
+    done = python("-c", BROKEN.format(numbers=numbers), "run", QUESTION, *arguments, cwd=project)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Error" not in done.stderr
+    if 1 not in numbers:
+        assert [json.loads(line)["outcome"] for line in done.stdout.splitlines()] == ["accepted"]
+    engine = open_store(project / "runs" / "pilotage.sqlite", create=False)
+    (row,) = list_runs(engine)
+    expected = {0: ("accepted", 5), 3: ("limited", 2)}  # five calls when all is read, too
+    assert (row["outcome"], row["model_calls"]) == expected[code]
+    engine.dispose()
 
 
 # --- signals

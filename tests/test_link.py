@@ -19,7 +19,7 @@ from pilotage.settings import Settings
 
 Load = Callable[..., Settings]
 RUN = "20261123-084501-3f9a2c"
-COMMAND = f"runs/{RUN}, `pilotage replay {RUN}` shows it"
+COMMAND = f"pilotage replay {RUN}"
 
 
 @contextlib.contextmanager

@@ -66,6 +66,7 @@ class Terminal:
         out = subprocess.PIPE if piped else side
         self.process = subprocess.Popen(
             command, stdin=side, stdout=out, stderr=side, cwd=cwd, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C reaches it
             env=environment | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"} | more,
         )  # fmt: skip
         os.close(side)
@@ -84,6 +85,10 @@ class Terminal:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+    def type(self, keys: bytes) -> None:
+        """What a person types; the terminal shows it, as `^C` for Ctrl-C."""
+        os.write(self._main, keys)
 
     def wait_for(self, words: str, seconds: float = 20.0) -> list[str]:
         """The lines once `words` stand there."""
@@ -235,15 +240,25 @@ def test_stdout_that_leads_elsewhere_gets_every_byte_and_the_terminal_none(termi
 @pytest.mark.parametrize(("columns", "lines"), [(40, 12), (24, 6), (12, 3), (300, 60)])
 def test_the_panel_fits_its_terminal(terminal: Start, columns: int, lines: int) -> None:
     screen = terminal('start(); tell("task_started", task="verify", agent="verifier"); call()' + WAIT, columns, lines)
-    said = "researcher has an"[: columns - 2]
+    said = "researcher has an"[: columns - 4]
     screen.wait_for(said)
     time.sleep(0.6)
     assert sum(line.strip("│ ").startswith(said) for line in screen.lines) == 1, screen.text
     if columns == 40:
-        assert screen.lines[-8][:38] == f"“{QUESTION}"[:38]
+        assert screen.lines[-8][:36] == f"“{QUESTION}"[:36]
         assert "$0.01 of $1.00" in screen.text
     if columns == 300:
         assert max(len(line) for line in screen.lines) == 100
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(100, 30), (80, 24), (40, 12)])
+def test_the_echo_of_ctrl_c_leaves_nothing_of_the_panel_behind(terminal: Start, columns: int, lines: int) -> None:
+    screen = terminal("start(); call()\ntry:\n    time.sleep(30)\nexcept KeyboardInterrupt:\n    end()", columns, lines)
+    screen.wait_for("has answered")
+    screen.type(b"\x03")
+    assert screen.finish() == 0
+    assert "has answered" not in screen.text
+    assert not [line for line in screen.lines if set("╭╰│░") & set(line)], screen.text
 
 
 def test_another_size_while_it_runs_is_followed(terminal: Start) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import os
 import signal
 import sys
 import traceback
@@ -19,8 +20,9 @@ import typer
 
 from pilotage import __version__, cli_alerts, cli_checks, cli_loops, cli_record, cli_replay, errors
 from pilotage.errors import PilotageError
+from pilotage.report import printable, say
 from pilotage.signals import STOPS, exit_code
-from pilotage.terminal import Json, KnowledgeDir, Set, settings_from
+from pilotage.terminal import Json, KnowledgeDir, Set, print_lines, settings_from
 
 if TYPE_CHECKING:
     from pilotage.outcome import Result
@@ -63,7 +65,7 @@ def run(
     def tell(result: Result) -> None:
         listener.close()
         if as_json:
-            print(json.dumps(result.as_json(), ensure_ascii=False), flush=True)
+            print_lines([json.dumps(result.as_json(), ensure_ascii=False)])
         else:
             report.print_result(result)
         STOPS.code = result.exit_code
@@ -102,7 +104,7 @@ def eval_(
     rows = read_questions(questions or settings.root / GOLDEN)
     _say_model(settings)
     card = evaluate(settings, rows, knowledge=knowledge, out=out, progress=report.progress_bar())
-    print(json.dumps(card.as_json()) if as_json else card.table())
+    print_lines([json.dumps(card.as_json()) if as_json else card.table()])
     raise typer.Exit(errors.EXIT_REJECTED if card.right < at_least else errors.EXIT_OK)
 
 
@@ -125,7 +127,7 @@ def index(knowledge: KnowledgeDir = None) -> None:
     report.warn(opened.warnings)
     opened.embed_missing(progress=report.progress_bar())
     left = opened.pending
-    print(f"{left:,} sentences have no vector" if left else "indexed, every sentence has its vector", file=sys.stderr)
+    say(f"{left:,} sentences have no vector" if left else "indexed, every sentence has its vector")
     opened.close()
 
 
@@ -140,7 +142,7 @@ def doctor(set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
     from pilotage.doctor import examine, lines
 
     report = examine(settings_from(set_))
-    print(json.dumps(report, ensure_ascii=False) if as_json else lines(report))
+    print_lines([json.dumps(report, ensure_ascii=False) if as_json else printable(lines(report), "\n\t")])
     raise typer.Exit(errors.EXIT_OK if report["ok"] else errors.EXIT_CONFIG)
 
 
@@ -155,6 +157,7 @@ app.add_typer(cli_alerts.app, name="alerts")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every PilotageError becomes its message, its hint and its exit code."""
+    _open_streams()
     STOPS.install()
     STOPS.code = code = invoke(arguments)
     gc.freeze()  # else the interpreter's last collection walks all of CrewAI, for about a second
@@ -169,7 +172,7 @@ def invoke(arguments: list[str] | None = None) -> int:
     try:
         code = app(arguments, standalone_mode=False)
     except PilotageError as error:
-        print(_redacted(error.lines()), file=sys.stderr)
+        say(printable(_redacted(error.lines()), "\n"))
         return error.exit_code
     except KeyboardInterrupt:
         code = errors.EXIT_INTERRUPTED
@@ -177,12 +180,12 @@ def invoke(arguments: list[str] | None = None) -> int:
         if hasattr(error, "exit_code") and hasattr(error, "show"):  # a usage error of the command line
             error.show()
             return errors.EXIT_CONFIG
-        traceback.print_exc()
-        print(_redacted(f"error: this is a bug: {type(error).__name__}: {error}"), file=sys.stderr)
+        say(printable(traceback.format_exc().rstrip(), "\n"))
+        say(printable(_redacted(f"error: this is a bug: {type(error).__name__}: {error}"), "\n"))
         return errors.EXIT_FAILED
     if code == errors.EXIT_INTERRUPTED and STOPS.code is None:  # typer makes this of a Ctrl-C, and says nothing
         STOPS.code = code = exit_code(STOPS.number or signal.SIGINT)
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
     return code if isinstance(code, int) else errors.EXIT_OK
 
 
@@ -190,8 +193,23 @@ def _say_model(settings: Any) -> None:
     from pilotage.model.factory import READER, READER_NOTICE, model_name
 
     models = list(dict.fromkeys(model_name(settings, agent) for agent in settings.agents))
-    print(READER_NOTICE if models == [READER] else f"model: {', '.join(models)}", file=sys.stderr)
-    print("loading …", file=sys.stderr, flush=True)
+    say(READER_NOTICE if models == [READER] else f"model: {', '.join(models)}")
+    say("loading …")
+
+
+def _open_streams() -> None:
+    """A process may be started with stdout or stderr closed (`2>&-`): what it says there goes nowhere.
+
+    The numbers are taken too, or the next file that is opened would be written to by whoever talks to stderr.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 def _redacted(text: str) -> str:

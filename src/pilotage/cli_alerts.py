@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +15,7 @@ import typer
 
 from pilotage import errors
 from pilotage.errors import ConfigError, nearest
+from pilotage.report import printable, say
 from pilotage.terminal import Json, Set, open_journal, print_lines, settings_from
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ PATIENCE = 180.0  # seconds: three attempts, and the waits that a server asks fo
 
 @app.command("list")
 def list_(
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20, as_json: Json = False
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
+    as_json: Json = False,
 ) -> None:
     """List the alerts that have fired, the newest first, and where each has arrived.
 
@@ -51,7 +52,7 @@ def list_(
         rows = []
     print_lines(json.dumps(row, ensure_ascii=False) if as_json else fired_line(row) for row in rows)
     if not rows:
-        print("no alert has fired yet", file=sys.stderr)
+        say("no alert has fired yet")
 
 
 @app.command("test")
@@ -79,6 +80,8 @@ def try_(
     print_lines(json.dumps(row, ensure_ascii=False) if as_json else _line(row) for row in rows)
     if send:
         sent = list(_sent(settings, rules, next((row["run"] for row in rows), None)))
+        if not sent:
+            say("no channel: nothing was sent (alerts.rules.NAME.to)")
         print_lines(json.dumps(row, ensure_ascii=False) if as_json else _sent_line(row) for row in sent)
         raise typer.Exit(errors.EXIT_OK if all(row["arrived"] for row in sent) else errors.EXIT_REJECTED)
 
@@ -105,7 +108,7 @@ def _judged(settings: Settings, rules: Rules, name: str | None, *, or_none: bool
     except (NoJournal, ConfigError):
         if name or not or_none:
             raise
-        print("no runs yet: nothing to judge", file=sys.stderr)
+        say("no runs yet: nothing to judge")
         return []
     this = recorded_figures(engine, found, settings.engine.limits)
     at = this.started + this.seconds
@@ -126,10 +129,17 @@ def _row(run: str, name: str, rule: AlertRule, reading: Reading | None, quiet: f
 
 
 def _missing(rule: AlertRule) -> str:
-    return "the run has no caps" if rule.when == "budget_share" else f"fewer runs have ended than {rule.over}"
+    if rule.when == "budget_share":
+        return "the run has no caps"
+    is_number = rule.over.rstrip().endswith(("run", "runs"))
+    return f"fewer than {rule.over} have ended" if is_number else f"no run has ended in the last {rule.over}"
 
 
 def _line(row: dict[str, Any]) -> str:
+    return printable(_verdict(row))
+
+
+def _verdict(row: dict[str, Any]) -> str:
     if row["value"] is None:
         return f"quiet  {row['text']}"
     if not row["fires"]:
@@ -152,7 +162,7 @@ def _sent(settings: Settings, rules: Rules, run: str | None) -> Iterator[dict[st
         marked_message(", ".join(rules), run), channels, lambda channel, reason: told.update({channel: reason})
     )
     if "webhook" in channels:
-        print("waiting for the webhook …", file=sys.stderr, flush=True)
+        say("waiting for the webhook …")
     delivery.close(PATIENCE)
     for channel in channels:
         reason = told.get(channel, f"no answer within {PATIENCE:g} s")

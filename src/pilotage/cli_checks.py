@@ -10,6 +10,7 @@ import typer
 
 from pilotage import errors
 from pilotage.errors import ConfigError
+from pilotage.report import printable
 from pilotage.terminal import Json, Set, print_lines, settings_from, text_of
 
 
@@ -51,10 +52,10 @@ def check_code(
         raise ConfigError(f"{tests} holds no tests", hint="write assert statements, or functions named test_…")
     seen = run_code(text_of(file), text_of(tests) if tests else "", spec=spec)
     if as_json:
-        print(json.dumps(shown_run(seen), ensure_ascii=False))
+        print_lines([json.dumps(shown_run(seen), ensure_ascii=False)])
     else:
-        print(f"{seen.output.rstrip()}\n" if seen.output.strip() else "", end="")
-        print(f"{seen.outcome}: {seen.reason}" if seen.reason else seen.outcome)
+        said = [printable(seen.output.rstrip(), "\n\t")] if seen.output.strip() else []
+        print_lines([*said, printable(f"{seen.outcome}: {seen.reason}" if seen.reason else seen.outcome)])
     raise typer.Exit(errors.EXIT_OK if seen.outcome == "passed" else errors.EXIT_REJECTED)
 
 
@@ -77,7 +78,9 @@ def check_data(
         raise ConfigError(f'{file}: "{kind}" is no format of data', hint=f"--format {', '.join(FORMATS)}")
     wanted = load_schema(schema, settings_from([]).root, "--schema")
     faults = check_text(text_of(file), kind, wanted)
-    print_lines(json.dumps(fault.__dict__, ensure_ascii=False) if as_json else str(fault) for fault in faults)
+    print_lines(
+        json.dumps(fault.__dict__, ensure_ascii=False) if as_json else printable(str(fault)) for fault in faults
+    )
     if not faults and not as_json:
-        print("fits")
+        print_lines(["fits"])
     raise typer.Exit(errors.EXIT_REJECTED if faults else errors.EXIT_OK)

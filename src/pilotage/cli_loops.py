@@ -7,7 +7,6 @@ cannot be judged again: what was recorded of it while it ran is listed.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pilotage.errors import ConfigError
+from pilotage.report import printable, say
 from pilotage.terminal import Json, Set, open_journal, print_lines, settings_from, text_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _lines_of_run(name: str, settings: Settings, overrides: Sequence[str], as_js
     run = find_run(engine, name)
     events = list(read_events(engine, run))
     if any(text is None for event in events for text in event.content.values()):
-        print(f"{run}: contents were erased; listed is what was recorded while it ran", file=sys.stderr)
+        say(f"{run}: contents were erased; listed is what was recorded while it ran")
         found = _recorded(events)
     else:
         found = _judged(events, _thresholds(events, settings.engine.loops, overrides))
@@ -76,7 +76,8 @@ def _lines_of_run(name: str, settings: Settings, overrides: Sequence[str], as_js
     if as_json:
         yield _line(run, found[stop] if stop < len(found) else None)
     else:
-        yield from ("{stopped_at:>4}  {level:<5} {kind}: {evidence}".format_map(one) for one in found[: stop + 1])
+        shown = "{stopped_at:>4}  {level:<5} {kind}: {evidence}"
+        yield from (printable(shown.format_map(one)) for one in found[: stop + 1])
         if not found:
             yield f"{run}: no loop"
 
@@ -95,7 +96,7 @@ def _thresholds(events: Sequence[Event], today: LoopSpec, overrides: Sequence[st
     if own and not overrides:
         return own
     if own != today:
-        print("judged by the settings of today, not by those of the run", file=sys.stderr)
+        say("judged by the settings of today, not by those of the run")
     return today
 
 

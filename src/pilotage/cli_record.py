@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated
 
 import typer
 
 from pilotage import errors
-from pilotage.errors import ConfigError
+from pilotage.errors import ConfigError, nearest
+from pilotage.report import say
 from pilotage.terminal import Json, Run, open_journal, print_lines, settings_from
+
+OUTCOMES = (  # of runs, of sessions of other programs, and what a run without an end is
+    "accepted", "unanswered", "rejected", "limited", "failed", "interrupted", "ended", "live", "lost",
+)  # fmt: skip
 
 
 def sessions(
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, the newest first.")] = 20,
     text: Annotated[str, typer.Option("--search", help="In the question, or the beginning of a run's id.")] = "",
     outcome: Annotated[str, typer.Option(help="accepted, unanswered, rejected, limited … or live, lost.")] = "",
     tag: Annotated[str, typer.Option(help="One of record.tags.")] = "",
@@ -31,6 +35,8 @@ def sessions(
     from pilotage.record.store import NoJournal
     from pilotage.views import session_line
 
+    if outcome and outcome not in OUTCOMES:
+        raise ConfigError(f'--outcome: no run ends as "{outcome}"', hint=nearest(outcome, OUTCOMES))
     search = Search(text=text, outcome=outcome, tag=tag, agent=agent, model=model, loop=loop, per_page=limit)
     try:
         rows = find(open_journal(), search).rows
@@ -38,7 +44,7 @@ def sessions(
         rows = []
     print_lines(json.dumps(row, ensure_ascii=False) if as_json else session_line(row) for row in rows)
     if not rows:
-        print("no such runs" if search != Search(per_page=limit) else "no runs yet", file=sys.stderr)
+        say("no such runs" if search != Search(per_page=limit) else "no runs yet")
 
 
 def show(name: Run, as_json: Json = False) -> None:
@@ -100,7 +106,7 @@ def audit(
     except NoJournal:
         if name:
             raise
-        print("no runs yet", file=sys.stderr)
+        say("no runs yet")
         return
     names = [find_run(engine, name)] if name else [row["run"] for row in list_runs(engine, limit=1_000_000)]
     reports = [verify(engine, run, sealed(settings.runs / run)) for run in names]

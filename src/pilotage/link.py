@@ -24,8 +24,8 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where a server listens on ev
 
 
 def where(settings: Settings, run: str, cloud: str | None) -> str:
-    """The address of the run, or the path of its files and the command that shows it. Takes WAITS at most."""
-    return cloud or _served(settings, run) or f"runs/{run}, `pilotage replay {run}` shows it"
+    """The address of the run, or the command that serves it. Takes WAITS at most."""
+    return cloud or _served(settings, run) or f"pilotage replay {run}"
 
 
 def store_digest(store: Path) -> str:

@@ -3,12 +3,14 @@
 On a terminal the panel stands on stderr until the run has ended; off a terminal, and on one that cannot move its cursor
 (TERM=dumb), there are the plain lines alone. What is printed meanwhile with `print` stands above the panel; stdout that
 leads elsewhere is left alone. What is not covered: what a child process or a logger that was set up before writes to
-the terminal by itself, which the next refresh may overwrite.
+the terminal by itself, which the next refresh may overwrite; and a terminal that wraps its lines anew when it is made
+narrower, on which a torn piece of the panel stays.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import locale
 import os
 import sys
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 REFRESHES = 4  # times a second
 WIDEST = 100  # cells
+ECHO = 3  # cells to the right of the panel: a Ctrl-C shows as ^C behind it, and may not begin a new line
 BORDERED = (60, 20)  # columns and lines from which the panel has a frame
 LONGEST_LINE = 10_000  # characters that are held back until a line ends
 
@@ -90,8 +93,9 @@ class _Panel:
                 if getattr(sys, name) is above:
                     setattr(sys, name, above.stream)
             self._replaced.clear()
-            self._live.stop()
             atexit.unregister(self.close)
+            with contextlib.suppress(OSError):  # the terminal is gone
+                self._live.stop()
 
     def _open(self) -> None:
         with self._lock:
@@ -115,8 +119,8 @@ class _Panel:
         from rich.text import Text
 
         width, height = self._console.size
-        width, has_frame = min(width, WIDEST), width >= BORDERED[0] and height >= BORDERED[1]
-        inner, room = (width - 4, height - height // 3 - 2) if has_frame else (width - 1, max(1, height - 4))
+        width, has_frame = min(width - ECHO, WIDEST), width >= BORDERED[0] and height >= BORDERED[1]
+        inner, room = (width - 4, height - height // 3 - 2) if has_frame else (max(1, width), max(1, height - 4))
         rows = self._board.rows(inner, room, plain=self._is_plain)
         text = Text("\n", no_wrap=True, overflow="crop", end="").join(Text(self._fit(r.text), r.style) for r in rows)
         if not has_frame:

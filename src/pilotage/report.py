@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +16,44 @@ from pilotage.errors import figure
 if TYPE_CHECKING:
     from pilotage.outcome import Result
     from pilotage.record.journal import Event, Listener
+
+
+JOINERS = "\u200c\u200d"  # invisible, and letters of some scripts hang on them
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text without what moves a terminal's cursor, turns its text round or sets its colours.
+
+    Other blanks than a space become one, line ends too unless they are in `keep`.
+
+    >>> printable("red \\x1b[31m, two\\nlines")
+    'red ·[31m, two lines'
+    """
+    return "".join(c if c.isprintable() or c in keep or c in JOINERS else " " if c.isspace() else "·" for c in text)
+
+
+def say(text: str = "", stream: TextIO | None = None) -> None:
+    """A line on stderr, or on `stream`. That nobody reads it any more is no fault: what follows goes nowhere."""
+    stream = sys.stderr if stream is None else stream
+    try:
+        if stream is not None:  # the process was started without one
+            print(text, file=stream, flush=True)
+    except UnicodeError:
+        raise
+    except (BrokenPipeError, ValueError):  # ValueError: it was closed
+        discard(stream)
+    except OSError:
+        if stream is not sys.stderr:  # a full disk loses data on stdout, and only talk on stderr
+            raise
+        discard(stream)
+
+
+def discard(stream: TextIO) -> None:
+    """Lead a broken stream nowhere, with what is still in its buffer."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def write_files(result: Result, decisions: list[dict[str, Any]], folder: Path) -> None:
@@ -82,22 +122,21 @@ def money(usd: float | None) -> str:
 def print_result(result: Result, out: TextIO | None = None, err: TextIO | None = None) -> None:
     """The answer with its sources on stdout, the hint on stderr, the outcome as the last line on stdout."""
     out, err = out or sys.stdout, err or sys.stderr
-    print(file=err, flush=True)
+    say("", err)
     if result.answer:
-        print(result.answer, file=out)
+        say(printable(result.answer, "\n\t"), out)
     if result.citations:
-        print(file=out)
+        say("", out)
     for c in result.citations:
-        print(f"[{c['n']}] {c['where']} ({c['source']})", file=out)
+        say(printable(f"[{c['n']}] {c['where']} ({c['source']})"), out)
     for fault in result.unsupported:
-        print(f"did not hold: {_fault(fault)[:300]}", file=out)
-    out.flush()
+        say(printable(f"did not hold: {_fault(fault)[:300]}"), out)
     if result.link:
-        print(f"session: {result.link}", file=err, flush=True)
+        say(printable(f"session: {result.link}"), err)
     if result.hint and result.exit_code:
-        print(f"hint: {result.hint}", file=err, flush=True)
+        say(printable(f"hint: {result.hint}"), err)
     gap = "\n" if result.answer or result.unsupported else ""
-    print(f"{gap}{summary(result)}", file=out, flush=True)
+    say(gap + printable(summary(result)), out)
 
 
 def harmless(listener: Listener) -> Listener:
@@ -122,7 +161,7 @@ def progress_lines(err: TextIO | None = None) -> Callable[[Event], None]:
 
     def show(event: Event) -> None:
         for line in lines(event):
-            print(line, file=stream, flush=True)
+            say(line, stream)
 
     return show
 
@@ -134,8 +173,8 @@ def step_lines() -> Callable[[Event], list[str]]:
     def lines(event: Event) -> list[str]:
         first.append(event.at) if not first else None
         if event.kind == "run_started":
-            return [f"warning: {line}" for line in json.loads(event.content["warnings"] or "[]")]
-        line = step_line(event)
+            return [printable(f"warning: {line}") for line in json.loads(event.content["warnings"] or "[]")]
+        line = printable(step_line(event))
         return [f"[{event.at - first[0]:5.1f} s] {line}"] if line else []
 
     return lines
@@ -195,15 +234,17 @@ def _seconds(facts: dict[str, Any]) -> str:
 
 def warn(warnings: list[str], err: TextIO | None = None) -> None:
     for line in warnings:
-        print(f"warning: {line}", file=err or sys.stderr, flush=True)
+        say(printable(f"warning: {line}"), err)
 
 
 def progress_bar() -> Callable[[str, int, int], None]:
-    """`progress(what, done, total)` as a bar on stderr, shown only when the work takes more than a moment."""
+    """`progress(what, done, total)` as a bar on a terminal, shown only when the work takes more than a moment."""
     started: dict[str, float] = {}
     bars: dict[str, Any] = {}
 
     def show(what: str, done: int, total: int) -> None:
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
         began = started.setdefault(what, time.monotonic())
         if what not in bars and time.monotonic() - began < 0.5:
             return

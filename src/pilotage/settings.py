@@ -191,7 +191,9 @@ def _check(spec: type[Spec], tree: dict[str, Any], marks: Marks, file: str) -> S
     try:
         return spec.model_validate(tree)
     except ValidationError as error:
-        raise describe(error, spec, marks, file) from None
+        fault = describe(error, spec, marks, file)
+        said = re.sub(r'("alerts(?:\.webhook)?": [^\n]*?), found .*', r"\1", str(fault), flags=re.DOTALL)  # a secret
+        raise ConfigError(said, hint=fault.hint) from None
 
 
 def _check_entries(spec: type[Spec], tree: dict[str, Any], marks: Marks, file: str) -> dict[str, Spec]:

@@ -260,9 +260,9 @@ class AlertRule(Strict):
         "usd", "seconds", "tokens", "model_calls", "tool_calls", "errors", "loops", "budget_share",
         "failure_rate", "loop_rate", "runs",
     ]  # fmt: skip
-    above: float = Field(ge=0)
+    above: float = Field(ge=0, allow_inf_nan=False)
     over: Text = "run"
-    cool_down: float = Field(default=3600, ge=0)
+    cool_down: float = Field(default=3600, ge=0, le=315_360_000, allow_inf_nan=False)  # ten years
     to: list[Literal["terminal", "log", "webhook"]] = ["terminal", "log"]
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotage.report import money
+from pilotage.report import money, printable
 
 if TYPE_CHECKING:
     from pilotage.record.audit import Audit
@@ -22,36 +22,37 @@ def session_line(row: dict[str, Any]) -> str:
     seconds = f"{row['seconds']:.1f} s" if row["seconds"] is not None else "-"
     spent = money(row["usd"]) if row["outcome"] else "-"
     question = " ".join(row["question"].split())[:80]
-    return f"{row['run']}  {started}  {row['state']:<11} {seconds:>8}  {spent:>8}  {row['model'] or row['origin']}  {question}"
+    figures = f"{row['state']:<11} {seconds:>8}  {spent:>8}"
+    return printable(f"{row['run']}  {started}  {figures}  {row['model'] or row['origin']}  {question}")
 
 
 def event_lines(event: Event) -> str:
     """An event: its number, kind and facts on one line, each content shortened below it."""
     facts = " ".join(f"{name}={_short(value)}" for name, value in event.facts.items())
-    lines = [
-        f"{event.seq:>4}  {time.strftime('%H:%M:%S', time.localtime(event.at))}  {event.kind:<12} {facts}".rstrip()
-    ]
+    at = time.strftime("%H:%M:%S", time.localtime(event.at))
+    lines = [f"{event.seq:>4}  {at}  {event.kind:<12} {facts}".rstrip()]
     for name, text in event.content.items():
         shown = "[erased]" if text is None else " ".join(text.split())
         lines.append(f"      {name}: {shown[:WIDTH]}{' …' if len(shown) > WIDTH else ''}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def page_lines(page: dict[str, Any]) -> list[str]:
     """A page for people: what is known about it, its text, its links."""
     known = ("title", "author", "published", "url", "canonical", "sha256")
-    lines = [f"{name}: {page[name]}" for name in known if page[name]]
-    lines += [f"{name}: {value}" for name, value in page["fields"].items()]
-    lines += ["", page["text"], ""] + [f"[{link['text']}] {link['url']}" for link in page["links"]]
-    lines += [f"suspicious: {excerpt}" for excerpt in page["suspicious"]]
-    return lines + [f"note: {note}" for note in page["notes"]]
+    above = [f"{name}: {page[name]}" for name in known if page[name]]
+    above += [f"{name}: {value}" for name, value in page["fields"].items()]
+    below = [f"[{link['text']}] {link['url']}" for link in page["links"]]
+    below += [f"suspicious: {excerpt}" for excerpt in page["suspicious"]]
+    below += [f"note: {note}" for note in page["notes"]]
+    return [*map(printable, above), "", printable(page["text"], "\n\t"), "", *map(printable, below)]
 
 
 def audit_line(report: Audit) -> str:
     if report.ok:
         erased = f", {report.erased} contents erased" if report.erased else ""
         return f"{report.run}: whole, {report.events} events{erased}, seal {report.seal[:16]}"
-    return f"{report.run}: BROKEN at event {report.broken}: {report.reason}"
+    return printable(f"{report.run}: BROKEN at event {report.broken}: {report.reason}")
 
 
 def sealed(folder: Path) -> str | None:

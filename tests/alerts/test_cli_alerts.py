@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from pilotage import cli
 from pilotage.outcome import Result
+from pilotage.record.store import open_store, runs
 from pilotage.run import run_crew
+from pilotage.settings import load
 from tests.alerts.receiver import QUESTION, SECRET, log_lines, receiving, set_alerts, status
 
 ROOT = Path(__file__).parent.parent.parent
@@ -20,7 +23,6 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """A project with one recorded run of the reader, which has fired the rule `calls`."""
-    from pilotage.settings import load
     from tests.conftest import DOCUMENT
 
     root = tmp_path_factory.mktemp("recorded")
@@ -61,7 +63,7 @@ def test_each_rule_says_whether_it_would_fire(shell: Any, project: Path, after_a
     assert "→ terminal, log (but not before " in lines[0]
     assert lines[1:] == [
         "quiet  cost: usd 0, not above 5 (over run)",
-        "quiet  fails: nothing to judge: fewer runs have ended than 20 runs",
+        "quiet  fails: nothing to judge: fewer than 20 runs have ended",
     ]
 
 
@@ -173,6 +175,28 @@ def test_what_has_fired_is_listed(shell: Any, after_a_run: Result) -> None:
     assert f"calls: run {after_a_run.run} has made 2 model calls, above 1  (log)" in out
     (row,) = [json.loads(line) for line in shell("list", "--json")[1].splitlines()]
     assert (row["rule"], row["run"], row["delivered"]) == ("calls", after_a_run.run, {"log": True})
+
+
+def test_a_rule_without_a_channel_is_no_rule_that_was_not_delivered(
+    shell: Any, project: Path, after_a_run: Result
+) -> None:
+    set_alerts(project, quiet={"when": "model_calls", "above": 1, "to": []})
+    assert run_crew(QUESTION, settings=load(project)).outcome == "accepted"
+    assert shell("list", "--limit", "1")[1].endswith("model calls, above 1  (the journal only)\n")
+    code, out, err = shell("test", "--send")
+    assert (code, out.count("\n")) == (0, 1)
+    assert "no channel: nothing was sent (alerts.rules.NAME.to)" in err
+
+
+def test_a_window_of_time_without_a_run_is_said_so(shell: Any, project: Path, after_a_run: Result) -> None:
+    set_alerts(project, fails={"when": "failure_rate", "above": 0.1, "over": "24 hours"})
+    with open_store(project / "runs" / "pilotage.sqlite").begin() as connection:
+        connection.execute(update(runs).values(outcome=None))
+    assert shell("test")[1] == "quiet  fails: nothing to judge: no run has ended in the last 24 hours\n"
+
+
+def test_a_limit_beyond_reason_is_a_usage_error(shell: Any, after_a_run: Result) -> None:
+    assert shell("list", "--limit", "100000000000000000000")[:2] == (2, "")
 
 
 def test_nothing_has_fired_in_a_new_project(shell: Any) -> None:

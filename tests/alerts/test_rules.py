@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pilotage.errors import ConfigError
 from pilotage.settings import load, located
 from pilotage.spec import AlertRule, AlertSpec
 from tests.alerts.receiver import SECRET, set_alerts
+from tests.support.project import change
 
 
 def rule(when: Any = "usd", above: float = 0.5, over: str = "run", to: Any = ("terminal",)) -> AlertRule:
@@ -82,6 +84,44 @@ def test_a_secret_that_is_not_set_is_named(address: str) -> None:
 def test_an_address_that_is_none_is_refused_without_being_repeated(value: str) -> None:
     said = refused(AlertSpec(rules={"r": rule(to=["webhook"])}, webhook="${HOOK}"), {"HOOK": value})
     assert said == "alerts.webhook is no address that begins with https:// or http://"
+
+
+@pytest.mark.parametrize("address", ["https://example.org/${HOOK", "https://example.org/${A-B}/x", "${HOOK}/${"])
+def test_a_reference_that_is_none_is_refused(address: str) -> None:
+    spec = AlertSpec(rules={"r": rule(to=["webhook"])}, webhook=address)
+    assert refused(spec, {"HOOK": SECRET}) == "alerts.webhook holds a ${ that names no variable"
+
+
+@pytest.mark.parametrize("name", ["", " ", "cost\x1b[31m", "two\nlines", "\u202eturned"])
+def test_a_name_that_cannot_be_printed_is_refused(name: str) -> None:
+    said = refused(AlertSpec(rules={name: rule()}))
+    assert "is empty or holds a character that cannot be printed" in said
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize("key", ["above", "cool_down"])
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_what_is_no_finite_number_is_refused(project: Path, key: str, value: float) -> None:
+    set_alerts(project, cost={"when": "usd", "above": 1, key: value})
+    with pytest.raises(ConfigError, match=rf'config/pilotage.yaml:\d+: "alerts.rules.cost.{key}": '):
+        load(project)
+
+
+def test_a_cool_down_of_more_than_ten_years_is_refused(project: Path) -> None:
+    set_alerts(project, cost={"when": "usd", "above": 1, "cool_down": 1e14})
+    with pytest.raises(ConfigError, match=r'"alerts.rules.cost.cool_down": expected less than or equal to 315360000'):
+        load(project)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("webhook", [f"https://h/{SECRET}"]), ("webhook", {"url": SECRET}), (None, f"https://h/{SECRET}\n{SECRET}")],
+)
+def test_a_webhook_of_a_wrong_type_is_not_repeated(project: Path, key: str | None, value: Any) -> None:
+    change(project / "config" / "pilotage.yaml", lambda tree: tree.update(alerts={key: value} if key else value))
+    with pytest.raises(ConfigError, match=r'config/pilotage.yaml:\d+: "alerts') as raised:
+        load(project)
+    assert SECRET not in str(raised.value) + raised.value.hint
 
 
 def test_the_address_is_filled_in_from_the_environment() -> None:

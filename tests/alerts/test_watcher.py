@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from pilotage.record.store import alerts, open_store, runs
 from pilotage.spec import LimitSpec
 from tests.alerts.conftest import Ended, Watch
 from tests.alerts.receiver import SECRET, hang, log_lines, receiving, status
+from tests.test_report import unread
 
 COST = {"when": "usd", "above": 0.02}
 
@@ -216,6 +218,29 @@ def test_the_webhook_gets_what_the_log_gets_and_the_link(watch: Watch, store: En
     assert body["question"] == "what is [redacted]?"
     assert run.warnings == []
     assert list_fired(store)[0]["delivered"] == {"webhook": True, "log": True}
+
+
+def test_a_command_is_no_link(watch: Watch) -> None:
+    with receiving(status(200)) as receiver:
+        posted(watch, receiver.url, link=lambda run: f"pilotage replay {run}")
+    assert receiver.bodies[0]["link"] is None
+
+
+def test_of_a_process_that_is_killed_the_channels_stay_marked(store: Engine) -> None:
+    reading = Reading("cost", "usd", 2.0, 1.0, "run", "cost: …")
+    assert claim(store, reading, "run-1", time.time(), 60, ["webhook", "log"])[0] is not None
+    (row,) = list_fired(store)
+    assert row["delivered"] == {"webhook": "no answer yet", "log": "no answer yet"}
+
+
+def test_nobody_who_reads_stderr_is_no_fault(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = watch(cost={**COST, "to": ["terminal", "log"]}).start()
+    with unread() as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        run.call(usd=1.0)
+        monkeypatch.undo()
+    assert len(run.end().alerts) == 1
+    assert run.warnings == []
 
 
 def test_a_link_that_cannot_be_made_does_not_cost_the_alert(watch: Watch) -> None:

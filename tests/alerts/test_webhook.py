@@ -11,7 +11,7 @@ from email.utils import formatdate
 
 import pytest
 
-from pilotage.alerts.webhook import NotDelivered, Outbox, Webhook
+from pilotage.alerts.webhook import SENDERS, NotDelivered, Outbox, Webhook
 from tests.alerts.receiver import SECRET, Answer, hang, receiving, status
 
 PAYLOAD = {"rule": "cost", "text": "alert cost: 다섯 – five"}
@@ -101,15 +101,30 @@ def test_a_retry_after_that_cannot_be_read_is_no_fault() -> None:
 # --- in the background
 
 
-def test_the_outbox_sends_in_order_and_tells_each() -> None:
+def numbered(outbox: Outbox, count: int, told: list[str]) -> None:
+    for number in range(count):
+        outbox.put(lambda number=number: {"number": number}, told.append)  # type: ignore[misc]
+
+
+def test_the_outbox_sends_all_and_tells_each() -> None:
     told: list[str] = []
     with receiving(OK, status(404), OK) as receiver:
         outbox = Outbox(quick(receiver.url))
-        for number in range(3):
-            outbox.put(lambda number=number: {"number": number}, told.append)  # type: ignore[misc]
+        numbered(outbox, 3, told)
         assert outbox.close(5.0)
-    assert told == ["", "answered 404", ""]
-    assert [body["number"] for body in receiver.bodies] == [0, 1, 2]
+    assert sorted(told) == ["", "", "answered 404"]
+    assert sorted(body["number"] for body in receiver.bodies) == [0, 1, 2]
+
+
+def test_a_slow_webhook_does_not_hold_back_what_comes_behind() -> None:
+    told: list[str] = []
+    with receiving(hang(0.2)) as receiver:
+        outbox = Outbox(Webhook(receiver.url))
+        numbered(outbox, 20, told)
+        assert outbox.close(2.5)  # one after the other it would take four seconds
+        assert [t.name for t in threading.enumerate()].count("pilotage-webhook") <= SENDERS
+    assert told == [""] * 20
+    assert sorted(body["number"] for body in receiver.bodies) == list(range(20))
 
 
 def test_closing_waits_no_longer_than_it_may_and_nothing_is_told_afterwards() -> None:
@@ -146,4 +161,4 @@ def test_a_payload_that_cannot_be_made_does_not_end_the_thread() -> None:
         outbox.put(broken, told.append)
         outbox.put(lambda: PAYLOAD, told.append)
         assert outbox.close(5.0)
-    assert told == ["could not be asked (KeyError)", ""]
+    assert sorted(told) == ["", "could not be asked (KeyError)"]

@@ -5,7 +5,6 @@ The message holds no secret: its texts have been redacted, and the webhook's add
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pilotage.alerts.logfile import append_line
 from pilotage.alerts.rules import webhook_address
 from pilotage.alerts.webhook import Outbox, Webhook
 from pilotage.record.redact import Redactor
+from pilotage.report import printable, say
 from pilotage.spec import AlertSpec
 
 Link = Callable[[str], str | None]
@@ -74,7 +74,7 @@ class Delivery:
         """Send; `told(channel, reason)` hears what became of it, for the webhook later, with "" when it arrived."""
         for channel in dict.fromkeys(channels):
             if channel == "terminal":
-                print(message.text, file=sys.stderr, flush=True)
+                say(printable(message.text))
                 told(channel, "")
             elif channel == "log":
                 told(channel, self._write(message))
@@ -100,6 +100,7 @@ class Delivery:
     def _linked(self, message: Message) -> dict[str, Any]:
         """Where the run is looked at, asked for in the thread of the webhook: it may take a moment."""
         try:
-            return {"link": self._link(message.run) if self._link and message.run else None}
+            link = self._link(message.run) if self._link and message.run else None
         except Exception:  # the alert is worth more than its link
-            return {"link": None}
+            link = None
+        return {"link": link if link and link.startswith("http") else None}  # not the command that would serve it

@@ -1,7 +1,8 @@
 """The figures that rules are held against: of one run, from its tally, and of a window, from the list of runs.
 
-What is not covered: a window of "N runs" is only judged when there are N that have ended, so that the first failure of
-a new project is no rate; and the cost of calls without a price counts as nothing.
+What is not covered: a rate or the seconds over "N runs" are only judged when there are N that have ended, so that the
+first failure of a new project is no rate (usd is the sum of those that there are); and the cost of calls without a
+price counts as nothing.
 """
 
 from __future__ import annotations

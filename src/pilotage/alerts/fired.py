@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Any
 
@@ -15,12 +15,16 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from pilotage.alerts.figures import Reading
 from pilotage.record.store import alerts, trying
+from pilotage.report import printable
 
+UNDER_WAY = "no answer yet"  # what stands there of a process that was killed, too
 WAITS = 0.5  # seconds for a lock of another process; the rule is judged again at the next event
 
 
-def claim(engine: Engine, reading: Reading, run: str, at: float, cool_down: float) -> tuple[int | None, float]:
-    """Enter the alert; its number, or None when it has to be quiet, and from when on the rule may fire again.
+def claim(
+    engine: Engine, reading: Reading, run: str, at: float, cool_down: float, to: Iterable[str] = ()
+) -> tuple[int | None, float]:
+    """Enter the alert for the channels `to`; its number, or None when it has to be quiet, and when it may fire again.
 
     A run fires a rule once. Raises DBAPIError when the store is locked for longer than WAITS.
     """
@@ -38,6 +42,7 @@ def claim(engine: Engine, reading: Reading, run: str, at: float, cool_down: floa
             row = {
                 "at": at, "rule": reading.rule, "run": run, "metric": reading.metric, "value": reading.value,
                 "above": reading.above, "over": reading.over, "text": reading.text,
+                "delivered": json.dumps(dict.fromkeys(to, UNDER_WAY)),
             }  # fmt: skip
             key = connection.execute(insert(alerts).values(**row)).inserted_primary_key
             return found.append((int(key[0]) if key else None, inf))
@@ -76,4 +81,5 @@ def fired_line(row: Mapping[str, Any]) -> str:
     arrived = [channel for channel, state in row["delivered"].items() if state is True]
     lost = [f"{channel}: {state}" for channel, state in row["delivered"].items() if state is not True]
     where = "; ".join([*([", ".join(arrived)] if arrived else []), *lost])
-    return f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(row['at']))}  {row['text']}  ({where or 'not delivered'})"
+    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["at"]))
+    return printable(f"{began}  {row['text']}  ({where or 'the journal only'})")

@@ -8,9 +8,7 @@ import threading
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from pilotage.alerts.fired import note_delivery
-
-UNDER_WAY = "no answer yet"
+from pilotage.alerts.fired import UNDER_WAY, note_delivery
 
 
 class Receipts:

@@ -19,7 +19,7 @@ from pilotage.errors import ConfigError
 from pilotage.record.redact import MARK
 from pilotage.settings import CONFIG
 from pilotage.spec import AlertRule, AlertSpec
-from pilotage.tools.environment import check_references, fill
+from pilotage.tools.environment import REFERENCE, check_references, fill
 
 OF_A_RUN = ("usd", "seconds", "tokens", "model_calls", "tool_calls", "errors", "loops", "budget_share")
 OF_RUNS = ("failure_rate", "loop_rate", "usd", "seconds")
@@ -66,6 +66,9 @@ def window_of(over: str) -> Window | None:
 def check_alerts(spec: AlertSpec, environment: Mapping[str, str]) -> None:
     """ConfigError, naming the key, for a rule that cannot be watched or a webhook that cannot be reached."""
     for name, rule in spec.rules.items():
+        if not name.strip() or not name.isprintable():
+            problem = f"alerts.rules: the name {name!a} is empty or holds a character that cannot be printed"
+            raise ConfigError(problem, hint="letters, digits and dashes make a name")
         _check_rule(f"alerts.rules.{name}", rule)
         if "webhook" in rule.to and not spec.webhook:
             problem = f"alerts.rules.{name}.to names the webhook, and alerts.webhook is not set"
@@ -77,6 +80,8 @@ def check_alerts(spec: AlertSpec, environment: Mapping[str, str]) -> None:
 def webhook_address(spec: AlertSpec, environment: Mapping[str, str]) -> str:
     """The address with what ${NAME} stands for, which no message repeats."""
     check_references(spec.webhook, environment, "alerts.webhook")
+    if "${" in REFERENCE.sub("", spec.webhook or ""):
+        raise ConfigError("alerts.webhook holds a ${ that names no variable", hint="write ${NAME}, with its }")
     address = fill(spec.webhook or "", environment).strip()
     try:
         parts = urlsplit(address)

@@ -172,7 +172,7 @@ class Watcher:
         if not reading.fires:
             return
         try:
-            number, until = claim(self._engine, reading, this.run, now, rule.cool_down)
+            number, until = claim(self._engine, reading, this.run, now, rule.cool_down, rule.to)
         except DBAPIError:
             number, until = None, now + AGAIN
         if this.run == self._run:

@@ -1,4 +1,4 @@
-"""The webhook: a JSON POST to the address of the settings, tried three times, in a thread that no run waits for.
+"""The webhook: a JSON POST to the address of the settings, tried three times, in threads that no run waits for.
 
 Tried again: no connection, no answer in time, 429 and 5xx, after the Retry-After that the server names. A redirect is
 not followed. What went wrong is said without the address, which may hold a secret. What is not covered: an alert that
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 ATTEMPTS = 3
+SENDERS = 4  # threads at most: a slow webhook does not hold back what comes behind
 CONNECTS, ANSWERS = 3.0, 5.0  # seconds to connect, and between two pieces of an answer
 PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds before the second attempt, doubled before the third; most that is waited
 TOO_MANY = 429
@@ -101,7 +102,10 @@ def _asked_wait(value: str | None) -> float | None:
 
 
 class Outbox:
-    """Sends one after the other, in a thread that begins with the first. `told` hears "" or why it did not arrive."""
+    """Sends up to SENDERS at a time, in threads that begin when they are needed.
+
+    `told` hears "" or why it did not arrive, one call at a time.
+    """
 
     def __init__(self, webhook: Webhook) -> None:
         self._webhook = webhook
@@ -109,15 +113,16 @@ class Outbox:
         self._open = 0
         self._changed = threading.Condition()
         self._is_closed = False
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def put(self, payload: Callable[[], Mapping[str, Any]], told: Told) -> None:
-        """Send what `payload()` gives, which is asked for in the thread."""
+        """Send what `payload()` gives, which is asked for in one of the threads."""
         with self._changed:
             self._open += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="pilotage-webhook", daemon=True)
-                self._thread.start()
+            if len(self._threads) < min(SENDERS, self._open):
+                thread = threading.Thread(target=self._work, name="pilotage-webhook", daemon=True)
+                self._threads.append(thread)
+                thread.start()
         self._waiting.put((payload, told))
 
     def close(self, seconds: float) -> bool:
@@ -128,7 +133,8 @@ class Outbox:
                 self._changed.wait(left)
             self._is_closed = True
             is_done = not self._open
-        self._waiting.put((dict, lambda _reason: None))  # the thread sees that it is closed
+        for _ in self._threads:
+            self._waiting.put((dict, lambda _reason: None))  # each thread sees that it is closed
         return is_done
 
     def _work(self) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from pilotage import report
+from pilotage.record.redact import Redactor
 from pilotage.telemetry.targets import Targets, Warn, find_targets
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from pilotage.telemetry.courier import Courier, Delivery
     from pilotage.telemetry.spans import Emitter
 
+MOST_SAID = 10_000  # characters of a fault that are looked at
 CUT_OFF = "the run ended without its last event"
 
 
 def to_stderr(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr, flush=True)
+    report.warn([text])
 
 
 def open_sinks(settings: Settings, warn: Warn | None = None) -> Sinks | None:
@@ -45,18 +47,19 @@ def open_sinks(settings: Settings, warn: Warn | None = None) -> Sinks | None:
         return None
     from pilotage.telemetry.building import build
 
-    tracer, couriers, tags = build(targets, record.sink_seconds)
-    return Sinks(targets, tracer, couriers, tags, record.sink_seconds, warn)
+    tracer, couriers, tags = build(targets, record.sink_seconds, warn)
+    return Sinks(targets, tracer, couriers, tags, record.sink_seconds, warn, Redactor(patterns=record.redact))
 
 
 class Sinks:
     """Makes a session of each run. `link(run)` is its page in AgentOps' app, once its session was taken."""
 
     def __init__(
-        self, targets: Targets, tracer: Tracer, couriers: list[Courier], tags: list[str], seconds: float, warn: Warn
-    ) -> None:
+        self, targets: Targets, tracer: Tracer, couriers: list[Courier], tags: list[str], seconds: float, warn: Warn,
+        redactor: Redactor,
+    ) -> None:  # fmt: skip
         self._targets, self._tracer, self._couriers = targets, tracer, couriers
-        self._tags, self.seconds, self.warn = tags, seconds, warn
+        self._tags, self.seconds, self.warn, self._redactor = tags, seconds, warn, redactor
         self._links = dict[str, str]()
         self._sessions = set[Session]()
         self._maker = ThreadPoolExecutor(1, "pilotage-spans")
@@ -111,9 +114,14 @@ class Sinks:
         self._maker.shutdown(wait=False)
 
     def _told(self, courier: Courier, delivery: Delivery) -> str:
-        """One sentence: which sink, how much, why."""
+        """One sentence: which sink, how much, why; a sink's own words cannot be more than words."""
+        from pilotage.telemetry.text import one_line
+
         what = "the session is" if not delivery.sent else "a part of the session is"
-        why = delivery.fault or f"it has not taken it within {self.seconds:g} s (record.sink_seconds)"
+        why = (
+            one_line(self._redactor.text(delivery.fault[:MOST_SAID]))
+            or f"it has not taken it within {self.seconds:g} s (record.sink_seconds)"
+        )
         return f"{what} not at {courier.name} ({courier.address}): {why}; the journal has all of it"
 
 
