@@ -144,7 +144,7 @@ def test_odd_numbers_in_an_address_are_none(engine: Engine, client: httpx.Client
     base = f"/sessions/{hostile(engine).run}"
     for path in ("rows.json?from=", "events.json?after=", "live?after="):
         assert client.get(f"{base}/{path}{odd}").status_code == 200
-    assert client.get(f"{base}/live?after=11", headers={"Last-Event-ID": odd.encode()}).status_code == 200
+    assert client.get(f"{base}/live?after=11", headers={b"Last-Event-ID": odd.encode()}).status_code == 200
 
 
 def test_a_beginning_that_several_ids_have_is_said_to_be(engine: Engine, client: httpx.Client) -> None:

@@ -72,8 +72,12 @@ def serve(
     """
     host = settings.engine.replay.host if host is None else host
     tokens = read_tokens(settings)
-    check_exposure(host, tokens, settings)
     listener = listen(host, settings.engine.replay.port if port is None else port, settings)
+    try:
+        check_exposure(listener.getsockname()[0], tokens, settings)  # what the name stands for
+    except ConfigError:
+        listener.close()
+        raise
     place = Place(address(listener), os.getpid(), str(settings.store.resolve()))
 
     def say() -> None:
@@ -119,6 +123,8 @@ class Server(uvicorn.Server):
 
 def listen(host: str, port: int, settings: Settings | None = None) -> socket.socket:
     """A listening socket; port 0 takes a free one. ConfigError says why there is none."""
+    if not host.strip():
+        raise ConfigError("There is no host to listen on (replay.host)", hint="127.0.0.1 is this machine alone")
     try:
         family, kind, _, _, wanted = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family, kind)
