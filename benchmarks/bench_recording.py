@@ -1,12 +1,12 @@
 """What recording costs a run: a store in memory, the real one, and the real one with a session sent to a cloud.
 
-    uv run python benchmarks/bench_recording.py [--runs 30] [--slow 8] [--check]
+    uv run python benchmarks/bench_recording.py [--runs 60] [--slow 24] [--check]
 
-Each round makes one run in each way, in changing order, so that a busy machine weighs on all alike. The model is one in
-this process, first one that answers at once, then one that takes 200 ms a call; the cloud is a process of its own on
-loopback that speaks AgentOps' protocol. With --check, exits 1 unless the whole recording stays below 1.10 with the
-instant model and below 1.01 with the slow one, by the medians or by the means of the faster halves: what else the
-machine does moves both by more than that.
+Each round makes one run in each way, in one order and in the next round in the other, and gives one ratio of each pair:
+what else the machine does lasts longer than a round and weighs on both. Shown is the median of these ratios with its
+quartiles. The model is one in this process, first one that answers at once, then one that takes 200 ms a call; the
+cloud is a process of its own on loopback that speaks AgentOps' protocol. With --check, exits 1 unless the median of the
+whole recording stays below 1.10 with the instant model and below 1.01 with the slow one. For a quiet machine.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def measure(made: dict[str, Runner], rounds: int) -> dict[str, list[float]]:
         if number == WARM:
             gc.collect()
             gc.freeze()  # a pause over all that CrewAI has imported falls on any run, longer than what is measured
-        for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
+        for way in ways if number % 2 else reversed(ways):
             began = time.perf_counter()
             result = made[way].answer(QUESTION, write=False)
             took = time.perf_counter() - began
@@ -124,20 +124,17 @@ def measure(made: dict[str, Runner], rounds: int) -> dict[str, list[float]]:
 
 
 def report(title: str, seconds: dict[str, list[float]]) -> float:
-    """Print medians and ratios; returns the ratio of the whole recording, the lower one of the two."""
-    print(f"{title}: {len(seconds['memory'])} rounds")
-    lower = 0.0
+    """Print medians and ratios; returns the median ratio of the whole recording."""
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    print(f"{title}: {len(seconds['memory'])} pairs{load}")
+    middle = 1.0
     for way, taken in seconds.items():
-        ratios = [about(taken) / about(seconds["memory"]) for about in (statistics.median, quick)]
-        lower = min(ratios)
-        shown = f"{statistics.median(taken) * 1000:7.1f} ms   ratio {ratios[0]:.3f}"
-        print(f"  {way:14} median {shown}, of the faster halves {ratios[1]:.3f}")
-    return lower
-
-
-def quick(taken: list[float]) -> float:
-    """The mean of the fastest half: what else the machine does can only make a run slower."""
-    return statistics.mean(sorted(taken)[: (len(taken) + 1) // 2])
+        ratios = [one / other for one, other in zip(taken, seconds["memory"], strict=True)]
+        more = statistics.median(one - other for one, other in zip(taken, seconds["memory"], strict=True))
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        shown = f"{statistics.median(taken) * 1000:7.1f} ms, {more * 1000:+5.1f} ms"
+        print(f"  {way:14} median {shown}   ratio {middle:.3f} (quartiles {low:.3f} .. {high:.3f})")
+    return middle
 
 
 def slow(turn: Turn) -> Any:
@@ -147,8 +144,8 @@ def slow(turn: Turn) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=30, help="rounds with the instant model")
-    parser.add_argument("--slow", type=int, default=8, help="rounds with calls of 200 ms")
+    parser.add_argument("--runs", type=int, default=60, help="rounds with the instant model")
+    parser.add_argument("--slow", type=int, default=24, help="rounds with calls of 200 ms")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     plays: dict[str, tuple[Callable[[Turn], Any], int]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import time
@@ -36,6 +37,18 @@ def test_maps_and_bytes_of_attributes_are_read() -> None:
     assert got.attributes["deep"] == {"raw": "00ff"}
 
 
+def test_bytes_that_are_a_text_are_read_as_one() -> None:
+    request = otlp_request()
+    attributes = request.resource_spans[0].scope_spans[0].spans[0].attributes
+    attributes.add(key="raw").value.bytes_value = b"a key"
+    document = as_json(span())
+    document["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] = [
+        {"key": "raw", "value": {"bytesValue": base64.b64encode(b"a key").decode()}}
+    ]
+    for found in (read(request.SerializeToString(), PROTOBUF), read(json.dumps(document).encode(), JSON)):
+        assert found.spans[0].attributes["raw"] == "a key"
+
+
 def otlp_request() -> Any:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -57,11 +70,16 @@ def test_an_id_in_capitals_is_the_same_id() -> None:
     assert (got.trace, got.id) == ("ab" * 16, "cd" * 8)
 
 
-@pytest.mark.parametrize(("start", "end"), [(0.0, 0.0), (1e10, 1e10), (0.0, 1.8e10)])
+@pytest.mark.parametrize(("start", "end"), [(0.0, 0.0), (1e10, 1e10), (0.0, 1.8e10), (5.0, 6.0)])
 def test_times_that_are_none_become_the_time_of_arrival(start: float, end: float) -> None:
     for request in both(span(start=start, end=end)):
         assert abs(request.spans[0].end - time.time()) < 5
         assert request.spans[0].start <= request.spans[0].end
+
+
+def test_a_start_before_the_year_2000_is_none() -> None:
+    for request in both(span(start=5.0, end=1_760_000_000.0)):
+        assert request.spans[0].start == request.spans[0].end == 1_760_000_000.0
 
 
 def test_an_end_before_the_start_has_no_length() -> None:
@@ -85,6 +103,9 @@ def test_what_is_no_protobuf_or_not_in_utf_8_is_a_bad_request(body: bytes) -> No
         b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": "x"}]}]}]}',
         b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": [{"value": {}}]}]}]}]}',
         b'{"resourceSpans": [{"resource": {"attributes": [{"key": "a", "value": {"arrayValue": 3}}]}}]}',
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"endTimeUnixNano": "%d"}]}]}]}' % 10**400,
+        b'{"resourceSpans": [{"resource": {"attributes": [{"key": "a", "value": {"doubleValue": %d}}]}}]}' % 10**400,
+        b'{"resourceSpans": [{"resource": {"attributes": [{"key": "a", "value": {"bytesValue": "%"}}]}}]}',
     ],
 )  # fmt: skip
 def test_what_is_no_request_in_json_is_a_bad_request(body: bytes) -> None:

@@ -20,7 +20,7 @@ import uvicorn
 from sqlalchemy import Engine, delete
 
 import pilotage
-from pilotage.collector import bodies, otlp
+from pilotage.collector import bodies, drafts, otlp
 from pilotage.collector import routes as served
 from pilotage.collector.routes import Tokens, store_id
 from pilotage.collector.writer import Writer
@@ -172,7 +172,7 @@ def test_spans_that_were_refused_are_a_partial_success(client: Client) -> None:
         (b"\xff", PROTOBUF, 400, "no ExportTraceServiceRequest"),
         (b"plain", PROTOBUF | {"Content-Encoding": "gzip"}, 400, "The body is no gzip"),
         (b"plain", PROTOBUF | {"Content-Encoding": "deflate"}, 400, "The body is no deflate"),
-        (gzip.compress(b"x" * 99)[:-9], PROTOBUF | {"Content-Encoding": "gzip"}, 400, "The body is no gzip"),
+        (gzip.compress(b"x" * 99, mtime=0)[:-9], PROTOBUF | {"Content-Encoding": "gzip"}, 400, "The body is no gzip"),
         (b"", PROTOBUF | {"Content-Encoding": "br"}, 415, "'br' is not known"),
     ],
     ids=["no protobuf", "no gzip", "no deflate", "cut gzip", "brotli"],
@@ -303,7 +303,7 @@ def test_a_key_that_is_no_json_is_a_bad_request(client: Client, body: bytes) -> 
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://[::1"},
      {"Origin": "http://evil.example:80", "Host": "evil.example:80"}],
 )  # fmt: skip
 def test_a_page_of_another_site_may_not_record(client: Client, engine: Engine, headers: dict[str, str]) -> None:
@@ -314,6 +314,20 @@ def test_a_page_of_another_site_may_not_record(client: Client, engine: Engine, h
 def test_a_page_of_this_server_may_record(client: Client) -> None:
     origin = {"Origin": f"http://127.0.0.1:{client.port}"}
     assert client.send("/v1/traces", json.dumps(as_json(span())), JSON | origin).status == 200
+
+
+def test_a_small_body_that_grows_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "MOST_STORED", 10_000)
+    sent = [span({"text": "x" * 2_000}) for _ in range(10)]
+    answer = client.send("/v1/traces", gzip.compress(protobuf(*sent)), PROTOBUF | {"Content-Encoding": "gzip"})
+    assert answer.status == 413
+    assert "10,000 characters" in said(answer)
+
+
+def test_what_has_grown_counts_while_it_waits(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = gzip.compress(protobuf(*(span({"text": "x" * 2_000}) for _ in range(10))))
+    monkeypatch.setattr(served, "MOST_HELD", len(sent) + 1_000)
+    assert client.send("/v1/traces", sent, PROTOBUF | {"Content-Encoding": "gzip"}).status == 429
 
 
 @pytest.mark.parametrize("path", ["/v4/logs/upload/", "/v4/logs/upload"])

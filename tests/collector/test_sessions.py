@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from pilotage.collector import chains
+from pilotage.collector import chains, cleaning
 from pilotage.collector.drafts import draft, log
 from pilotage.collector.writer import Writer
 from pilotage.record.audit import audit
@@ -61,6 +61,38 @@ def test_a_session_that_no_root_ends_stays_open_until_ten_minutes_after_its_last
 def test_a_span_whose_parent_lies_in_another_process_is_a_root_of_its_own(record: Record, row: Row) -> None:
     assert kinds(record(span({}, name="worker", is_remote=True)))[-1] == "session_ended"
     assert row()["question"] == "worker"
+
+
+def test_a_span_below_another_process_does_not_end_the_session_of_a_root(record: Record, row: Row) -> None:
+    root = span({}, parent="", name="main", failed=True, start=NOW - 9)
+    record(root)
+    assert kinds(record(span({}, parent=root.id, is_remote=True)))[-1] == "span"
+    assert kinds(record(span({}, is_remote=True)))[-1] == "span"
+    assert (row()["outcome"], row()["question"], row()["seconds"]) == ("failed", "main", pytest.approx(9))
+
+
+def test_a_span_below_one_that_has_arrived_ends_nothing(record: Record, row: Row) -> None:
+    above = span({})
+    assert "session_ended" not in kinds(record(above, span({}, parent=above.id, is_remote=True)))
+    assert row()["outcome"] is None
+
+
+def test_a_root_that_arrives_later_has_the_last_word(record: Record, row: Row, store: Path) -> None:
+    root = span({}, parent="", name="main", start=NOW - 9)
+    record(span({}, parent=root.id, name="worker", is_remote=True, failed=True))
+    assert (row()["outcome"], row()["question"]) == ("failed", "worker")
+    record(root)
+    with Writer(open_store(store), Redactor({})) as other:  # which knows the session from the store alone
+        other.submit(draft([span({}, name="late", is_remote=True)], other.redactor)).result(10)
+        other.engine.dispose()
+    record()
+    assert (row()["outcome"], row()["question"], row()["seconds"]) == ("ended", "main", pytest.approx(9))
+
+
+def test_a_clock_that_is_ahead_does_not_keep_a_session_alive(record: Record, row: Row) -> None:
+    record(span({}, start=NOW + 9e8, end=NOW + 9e8 + 1))
+    assert row()["until"] <= time.time() + chains.GRACE
+    assert row()["started"] <= time.time()
 
 
 @pytest.mark.parametrize(
@@ -195,6 +227,54 @@ def test_secrets_are_taken_out_before_anything_is_stored(record: Record, store: 
     raw = b"".join(path.read_bytes() for path in store.parent.iterdir())
     assert KEY.encode() not in raw
     assert b"s3cr3t-value" not in raw
+
+
+NAMED = {
+    "password": "hunter2hunter2", "http.request.header.x-api-key": ["qwertyuiop"], "db.accessToken": "zxcvbnmasd",
+    "http.request.header.authorization": "Digest plainwords", "outer": {"client_secret": "poiuytrewq"},
+}  # fmt: skip
+
+
+def test_values_whose_names_say_that_they_are_secret_are_replaced(record: Record, store: Path) -> None:
+    kept = {"llm.token_count.prompt": 7, "cache.key": "users-by-id", "gen_ai.request.max_tokens": 12, "token": 5}
+    events = [{"name": "e", "at": 1.0, "attributes": dict(NAMED)}]
+    found = record(span(CALL | NAMED | kept, resource=dict(NAMED) | {"host.name": "h"}, events=events))
+    raw = b"".join(path.read_bytes() for path in store.parent.iterdir())
+    for secret in ("hunter2", "qwertyuiop", "zxcvbnmasd", "plainwords", "poiuytrewq"):
+        assert secret.encode() not in raw, secret
+    said = json.loads(str(found[-1].content["attributes"]))
+    assert said["outer"] == {"client_secret": MARK}
+    assert {name: said[name] for name in kept} == kept
+
+
+def test_a_resource_is_kept_once_and_within_bounds(record: Record, writer: Writer) -> None:
+    resource = {"service.name": "shop"} | {f"a{number}": "x" * 30_000 for number in range(10)}
+    found = record(*(span({}, resource=resource) for _ in range(50)))
+    assert len(str(found[0].content["resource"])) <= cleaning.LARGEST_RESOURCE + 100
+    assert json.loads(str(found[0].content["resource"]))["pilotage.attributes_dropped"] == 8
+    assert len({id(made.resource) for made in draft([span({}, resource=resource)] * 9, writer.redactor)}) == 1
+
+
+@pytest.mark.parametrize("facts", [
+    {"rule": "exact"}, {"rule": ["exact"], "level": "stop", "agent": "a", "first_step": 1, "last_step": 2, "times": 3},
+    {"rule": "exact", "level": "stop", "agent": "a", "first_step": "1", "last_step": 2, "times": 3}, [1], "x", None,
+])  # fmt: skip
+def test_a_span_that_only_looks_like_ours_is_a_span(record: Record, row: Row, facts: Any) -> None:
+    found = record(span({"pilotage.kind": "loop", "pilotage.facts": json.dumps(facts)}))
+    assert kinds(found) == ["run_started", "span"]
+    assert row()["loops"] == 0
+
+
+def test_facts_that_no_event_of_the_kind_has_are_left_out(record: Record) -> None:
+    facts = {"limit": "usd", "key": "limits.usd", "value": float("inf"), "cap": True, "agent": {}, "tool": "rm", "n": 1}
+    (_, event) = record(span({"pilotage.kind": "limit", "pilotage.facts": json.dumps(facts)}))
+    assert event.kind == "limit"
+    assert event.facts.keys() == {"limit", "key", "span", "parent", "start", "seconds"}
+
+
+def test_a_log_without_a_span_has_a_title(writer: Writer, row: Row) -> None:
+    writer.submit([log(TRACE, "three lamps", time.time(), "log-1")]).result(10)
+    assert row()["question"] == f"log of {TRACE}"
 
 
 def test_what_a_program_printed_belongs_to_its_session(record: Record, writer: Writer, row: Row) -> None:

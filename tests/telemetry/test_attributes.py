@@ -71,6 +71,7 @@ def test_a_session_carries_its_tags_and_its_end() -> None:
     assert said["agentops.tags"] == ["nightly", "own", "crew:c:c", f"question:{digest}", "outcome:accepted"]
     assert (said["pilotage.seal"], said["gen_ai.conversation.id"]) == ("hash4", RUN)
     assert (said["agentops.entity.input"], said["agentops.entity.output"]) == ("why?", "so")
+    assert (said["pilotage.model"], said["pilotage.usd"]) == ("openai/gpt-4o", "unpriced")
 
 
 def test_tasks_and_agents_say_what_they_were_asked() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +18,9 @@ from pilotage.record.store import open_store
 from pilotage.settings import Settings
 from pilotage.telemetry import Sinks, open_sinks
 from pilotage.telemetry import courier as couriers
-from pilotage.telemetry.wire import Wire
+from pilotage.telemetry import wire as wires
+from pilotage.telemetry.targets import Cloud
+from pilotage.telemetry.wire import Token, Undelivered, Wire
 from tests.telemetry.backend import Answer, Backend, backend, hang
 
 Load = Callable[..., Settings]
@@ -291,6 +297,134 @@ def test_closing_ends_what_was_not_ended(scene: Callable[[], Scene], cloud: Back
     record(journal)
     one.sinks.close()
     assert len(cloud.spans) == SPANS
+
+
+HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
+
+
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "UNRELATED"])
+def test_headers_for_another_backend_do_not_go_to_agentops(
+    scene: Callable[[], Scene], cloud: Backend, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with backend() as other:
+        monkeypatch.setenv(name, other.url)
+        monkeypatch.setenv(HEADERS, "x-team-key=s3cr3t-of-another")
+        one = scene()
+        one.run()
+    assert len(cloud.spans) == SPANS
+    assert "s3cr3t-of-another" not in str(cloud.headers)
+    assert ("s3cr3t-of-another" in str(other.headers)) == (name == "OTEL_EXPORTER_OTLP_ENDPOINT")
+    assert one.warnings == []
+
+
+@pytest.mark.parametrize("value", ["Authorization: Bearer s3cr3t", "a=b,s3cr3t", "=s3cr3t"])
+def test_misspelt_headers_are_told_without_what_they_hold(
+    scene: Callable[[], Scene], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str
+) -> None:
+    with backend() as other:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", other.url)
+        monkeypatch.setenv(HEADERS, value)
+        one = scene()
+        one.run()
+        assert len(other.spans) == SPANS
+    said = f"{HEADERS} is not of the form name=value,name=value: a part of it is left out"
+    assert one.warnings == [said]
+    assert "s3cr3t" not in caplog.text
+
+
+def test_what_a_sink_says_is_one_printable_line_without_secrets(
+    scene: Callable[[], Scene], cloud: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+        ExportTracePartialSuccess,
+        ExportTraceServiceResponse,
+    )
+
+    words = "\x1b[2J\x07first\r\nsecond k3y-of-the-user " + "and on " * 2_000
+    partial = ExportTraceServiceResponse(
+        partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message=words)
+    )
+    usual = Backend.answer
+    monkeypatch.setenv("AGENTOPS_API_KEY", "k3y-of-the-user")
+    monkeypatch.setattr(
+        Backend, "answer", lambda *call: (200, partial.SerializeToString()) if "traces" in call[2] else usual(*call)
+    )
+    one = scene()
+    one.run()
+    (warning,) = one.warnings
+    assert warning.isprintable()
+    assert "[2J first second [redacted] and on" in warning
+    assert len(warning) < 400
+
+
+def trickle(parts: int, size: int, pause: float, kind: str = "chunked") -> Callable[[socket.socket], None]:
+    """Answer 200, then so many parts of a body, with a pause before each."""
+
+    def answer(connection: socket.socket) -> None:
+        length = "Transfer-Encoding: chunked" if kind == "chunked" else f"Content-Length: {parts * size}"
+        connection.sendall(f"HTTP/1.1 200 OK\r\n{length}\r\n\r\n".encode())
+        for _ in range(parts):
+            time.sleep(pause)
+            body = b"x" * size
+            connection.sendall(b"%x\r\n%s\r\n" % (size, body) if kind == "chunked" else body)
+        connection.sendall(b"0\r\n\r\n" if kind == "chunked" else b"")
+
+    return answer
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The address of a server that takes one request and answers it so."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError), listener.accept()[0] as connection:
+            while not connection.recv(65_536).endswith((b"x", b"}")):  # the end of what is sent here
+                pass
+            answer(connection)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.close()
+        thread.join()
+
+
+ENDLESS = [
+    pytest.param(trickle(10_000, 10_000, 0), "its answer is longer than 65,536 bytes", id="long"),
+    pytest.param(trickle(10_000, 10_000, 0, "plain"), "its answer is longer than 65,536 bytes", id="long, in one"),
+    pytest.param(trickle(40, 1, 0.05), "its answer was not whole after 0.2 s", id="slow"),
+]
+
+
+@pytest.mark.parametrize(("answer", "said"), ENDLESS)
+def test_an_answer_to_spans_is_read_within_bounds(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[socket.socket], None], said: str
+) -> None:
+    monkeypatch.setattr(wires, "SECONDS", 0.2)
+    with answering(answer) as address, Wire() as wire:
+        with pytest.raises(Undelivered, match=said):
+            wire.request("POST", address, data=b"x", timeout=5)
+        assert wire.fault == said
+
+
+@pytest.mark.parametrize(("answer", "said"), ENDLESS)
+def test_an_answer_to_the_key_is_read_within_bounds(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[socket.socket], None], said: str
+) -> None:
+    monkeypatch.setattr(wires, "SECONDS", 0.2)
+    with answering(answer) as address:
+        token = Token(Cloud("k", "AGENTOPS_API_KEY", address, address, address))
+        token.ask()
+        with pytest.raises(Undelivered, match=said):
+            token.get()
+
+
+def test_an_answer_in_parts_is_read() -> None:
+    with answering(trickle(3, 5, 0)) as address, Wire() as wire:
+        assert wire.request("POST", address, data=b"x", timeout=5).content == b"x" * 15
 
 
 def test_the_wire_leaves_other_authorities_out() -> None:

@@ -66,6 +66,28 @@ def test_another_protocol_is_a_warning_and_no_target(monkeypatch: pytest.MonkeyP
     assert warnings == [f"sessions are not sent to http://h:4317: {name} is grpc, only http/protobuf is spoken"]
 
 
+@pytest.mark.parametrize(
+    "address", ["http://[::1", "localhost:4318", "http://", "ftp://h", "http://h:99999", "http://h:x"]
+)
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_what_is_no_address_is_a_warning_and_no_target(
+    monkeypatch: pytest.MonkeyPatch, name: str, address: str
+) -> None:
+    targets, warnings = find(monkeypatch, {name: address})
+    assert not targets
+    assert warnings == [f"sessions are not sent by OTLP: {name} is no http address"]
+
+
+@pytest.mark.parametrize("name", ["endpoint", "exporter_endpoint", "app_url"])
+def test_an_address_of_agentops_that_is_none_is_a_warning_and_no_target(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    spec = AgentOpsSpec.model_construct(**{**AgentOpsSpec().model_dump(), name: "http://me:s3cret@[::1"})
+    targets, warnings = find(monkeypatch, {"AGENTOPS_API_KEY": KEY}, spec)
+    assert not targets
+    assert warnings == [f"sessions are not sent to AgentOps: agentops.{name} is no http address"]
+
+
 def test_a_disabled_sdk_is_a_warning_and_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
     targets, warnings = find(monkeypatch, {"OTEL_SDK_DISABLED": "true", "AGENTOPS_API_KEY": KEY})
     assert not targets

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,10 +62,11 @@ class Rows:
 
 def extend(chain: Chain, drafts: list[Draft], rows: Rows, result: Result) -> None:
     """Append what one request says of one session."""
+    now = time.time()
     chain.family.meet(drafts)
     chain.title = chain.title or _title(drafts)
     if not chain.seq:
-        _append(chain, _beginning(drafts, chain.title), rows)
+        _append(chain, _beginning(drafts, chain.title, now), rows)
     for draft in drafts:
         if chain.seq >= MOST_EVENTS:
             result.refused += 1
@@ -74,10 +76,10 @@ def extend(chain: Chain, drafts: list[Draft], rows: Rows, result: Result) -> Non
             rows.spans.append((chain.run, draft.span))
             _settle(chain, draft)
         _append(chain, draft, rows)
-        if draft.outcome:
+        if draft.outcome and chain.family.ends_with(draft):
             _append(chain, _ending(draft, chain.title), rows)
         result.recorded += 1
-    chain.until = max(chain.until, *(draft.at + GRACE for draft in drafts))
+    chain.until = max(chain.until, *(min(draft.at, now) + GRACE for draft in drafts))  # a clock may be ahead
     chain.host = chain.host or next((draft.host for draft in drafts if draft.host), "")
 
 
@@ -98,11 +100,13 @@ def _title(drafts: list[Draft]) -> str:
     return next((draft.title for draft in ordered if draft.title), "")
 
 
-def _beginning(drafts: list[Draft], title: str) -> Draft:
-    at = min(draft.start for draft in drafts)
+def _beginning(drafts: list[Draft], title: str, now: float) -> Draft:
+    at = min(now, *(draft.start for draft in drafts))
     named = next((draft for draft in drafts if draft.resource), drafts[0])
     title = title or next((draft.name for draft in drafts if draft.name), named.service)
-    facts: dict[str, Any] = {"origin": FOREIGN, "model": ""} | _whence(named)
+    title = title or f"log of {named.run}"  # what a program has printed is all that is known of it
+    model = next((draft.crew_model for draft in drafts if draft.crew_model), "")
+    facts: dict[str, Any] = {"origin": FOREIGN, "model": model} | _whence(named)
     content = {"question": title[:TITLE]} | ({"resource": named.resource} if named.resource else {})
     tags = next((draft.tags for draft in drafts if draft.tags), [])
     return Draft(drafts[0].run, "", "run_started", at, facts | ({"tags": tags} if tags else {}), content)
@@ -111,6 +115,7 @@ def _beginning(drafts: list[Draft], title: str) -> Draft:
 def _ending(root: Draft, title: str) -> Draft:
     name, title = root.name or root.title, root.title or title or root.name
     facts = {"outcome": root.outcome, "seconds": root.facts["seconds"], "name": name, "root": root.span}
+    facts |= root.account
     content = {"title": title[:TITLE]} if title else {}
     facts |= _whence(root) | ({"tags": root.tags} if root.tags else {})
     return Draft(root.run, "", "session_ended", root.at, facts, content)

@@ -6,14 +6,12 @@ our own runs have sent come back as the events they were made of. Secrets are ta
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
-from pilotage.collector import messages
+from pilotage.collector import messages, own
+from pilotage.collector.cleaning import Source, as_json, cleaned, source_of
 from pilotage.collector.meaning import (
     AGENT,
     ARGUMENTS,
@@ -22,6 +20,7 @@ from pilotage.collector.meaning import (
     TASK,
     TOOL,
     cost,
+    dollars,
     first,
     kind_of,
     model_of,
@@ -29,14 +28,14 @@ from pilotage.collector.meaning import (
     tags_of,
     tokens,
 )
-from pilotage.collector.otlp import Received
+from pilotage.collector.otlp import Received, TooMuch
 from pilotage.record.redact import Redactor
 
 TITLE = 300  # characters
 NAME = 200
+MOST_STORED = 64 * 1024 * 1024  # characters that the spans of one request become
+LONGEST = 10**9  # seconds of a run: more is a fault of the sender
 BAD_ENDS = ("fail", "error", "failed")
-_AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-OWN_EVENTS = {"check": "check", "loop": "loop", "limit": "limit", "decision": "decision", "code": "code_run"}
 OUTCOMES = ("accepted", "unanswered", "rejected", "limited", "failed", "interrupted")
 
 
@@ -60,18 +59,33 @@ class Draft:
     name: str = ""  # of the session, when this is its root
     tags: list[str] = field(default_factory=list)
     outcome: str = ""  # likewise
+    account: dict[str, Any] = field(default_factory=dict)  # likewise: what a run of ours says of itself
+    crew_model: str = ""  # what a run of ours was started with
     reports: bool = False  # a model call that says what it used
+
+    @property
+    def size(self) -> int:
+        """Characters of what it tells."""
+        return sum(map(len, self.content.values()))
 
 
 def draft(spans: Iterable[Received], redactor: Redactor, sender: str = "") -> list[Draft]:
-    """Drafts of these spans as they ended, inner ones first, roots last; `sender` is for want of a host name."""
-    resources: dict[int, dict[str, Any]] = {}
-    drafts = []
+    """Drafts of these spans as they ended, inner ones first, roots last; `sender` is for want of a host name.
+
+    TooMuch for more than MOST_STORED characters.
+    """
+    sources: dict[int, Source] = {}
+    drafts, size = [], 0
     for span in sorted(spans, key=lambda span: (not span.parent, span.end, -span.start)):
-        resource = resources.get(id(span.resource))
-        if resource is None:
-            resource = resources[id(span.resource)] = redactor.deep(span.resource)
-        drafts.append(_draft(_cleaned(span, redactor), resource, sender))
+        source = sources.get(id(span.resource))
+        if source is None:
+            source = sources[id(span.resource)] = source_of(span.resource, redactor)
+            size += len(source.text)
+        made = _draft(cleaned(span, redactor), source, sender)
+        size += made.size
+        if size > MOST_STORED:
+            raise TooMuch(f"A request of more than {MOST_STORED:,} characters: send smaller batches")
+        drafts.append(made)
     return drafts
 
 
@@ -80,14 +94,7 @@ def log(run: str, text: str, at: float, identity: str) -> Draft:
     return Draft(run, identity, "log", at, {}, {"text": text}, start=at)
 
 
-def _cleaned(span: Received, redactor: Redactor) -> Received:
-    span.attributes, span.events, span.name, span.message = redactor.deep(
-        [span.attributes, span.events, span.name, span.message]
-    )
-    return span
-
-
-def _draft(span: Received, resource: dict[str, Any], sender: str) -> Draft:
+def _draft(span: Received, source: Source, sender: str) -> Draft:
     attributes, kind = span.attributes, kind_of(span.attributes)
     facts: dict[str, Any] = {
         "span": span.id, "start": span.start, "seconds": round(span.end - span.start, 6),
@@ -98,16 +105,14 @@ def _draft(span: Received, resource: dict[str, Any], sender: str) -> Draft:
         facts["failed"] = True
     made = Draft(span.trace, span.id, "span", span.end, facts, {}, span.parent, span.start)
     made.own = str(attributes.get("pilotage.run") or "")
-    made.host, made.service = _host(resource) or sender, _name(resource.get("service.name"))
-    made.resource = _json(resource) if resource else ""
-    made.tags = tags_of(attributes) or tags_of(resource)
+    made.host, made.service = _host(source.attributes) or sender, _name(source.attributes.get("service.name"))
+    made.resource, made.crew_model = source.text, _name(attributes.get("pilotage.crew_model"))
+    made.tags = tags_of(attributes) or tags_of(source.attributes)
     if kind == "llm":
         _model_call(made, span)
     elif kind == "tool":
         _tool_call(made, span)
-    elif kind in OWN_EVENTS and "pilotage.facts" in attributes:
-        _own_event(made, span, kind)
-    else:
+    elif not (kind in own.KINDS and _own_event(made, span, kind)):
         _other(made, span, kind)
     _finish(made, span)
     if not span.parent or span.is_remote:
@@ -115,11 +120,16 @@ def _draft(span: Received, resource: dict[str, Any], sender: str) -> Draft:
     return made
 
 
+def size_of(drafts: Iterable[Draft]) -> int:
+    """About how many characters they hold."""
+    return sum(made.size for made in drafts)
+
+
 def _finish(made: Draft, span: Received) -> None:
     if span.attributes:
-        made.content["attributes"] = _json(span.attributes)
+        made.content["attributes"] = as_json(span.attributes)
     if span.events:
-        made.content["span_events"] = _json(span.events)
+        made.content["span_events"] = as_json(span.events)
     if span.failed:
         made.content["error"] = span.message or _exception(span) or "failed"
     made.content = {name: text for name, text in made.content.items() if text}
@@ -142,7 +152,7 @@ def _model_call(made: Draft, span: Received) -> None:
         made.facts["attempt"] = attempt
     if attributes.get("pilotage.estimated") is True:
         made.facts["estimated"] = True
-    made.content["request"] = _json(request)
+    made.content["request"] = as_json(request)
     made.content["response"] = messages.as_answer(messages.answered(attributes, span.events, numbered))
     made.title = _storable(messages.first_question(asked)[:TITLE])
 
@@ -155,15 +165,15 @@ def _tool_call(made: Draft, span: Received) -> None:
     made.content["result"] = _text(first(attributes, RESULT))
 
 
-def _own_event(made: Draft, span: Received, kind: str) -> None:
-    """A check, loop, limit, decision or code run of ours, sent whole."""
-    facts = messages.opened(span.attributes["pilotage.facts"])
-    made.kind = OWN_EVENTS[kind]
-    told = facts.items() if isinstance(facts, dict) else ()
-    made.facts = {name: _storable(value) if isinstance(value, str) else value for name, value in told} | made.facts
-    made.facts.pop("tags", None)
-    for name in [name for name in span.attributes if name.startswith("pilotage.content.")]:
-        made.content[name.removeprefix("pilotage.content.")] = _text(span.attributes.pop(name))
+def _own_event(made: Draft, span: Received, kind: str) -> bool:
+    """Whether it is a check, loop, limit, decision or code run of ours, which is sent whole."""
+    facts = own.facts_of(kind, messages.opened(span.attributes.get("pilotage.facts")))
+    if facts is None:
+        return False
+    made.kind, made.facts = own.KINDS[kind], facts | made.facts
+    for name in own.CONTENT[kind]:
+        made.content[name] = _text(span.attributes.pop(f"pilotage.content.{name}", None))
+    return True
 
 
 def _other(made: Draft, span: Received, kind: str) -> None:
@@ -187,6 +197,16 @@ def _root(made: Draft, span: Received, kind: str) -> None:
     else:
         made.title = made.name
     made.title = _storable(made.title[:TITLE])
+    if made.own and not span.parent:
+        made.account = _account(attributes)
+
+
+def _account(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The seconds and the cost that a run of ours has told: it knows of calls whose price nobody does."""
+    usd = "unpriced" if attributes.get("pilotage.usd") == "unpriced" else dollars(attributes.get("pilotage.usd"))
+    seconds = attributes.get("pilotage.seconds")
+    told = {"usd": usd, "seconds": seconds if isinstance(seconds, int | float) and 0 <= seconds < LONGEST else None}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _exception(span: Received) -> str:
@@ -216,11 +236,4 @@ def _storable(text: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else _json(value)
-
-
-def _json(value: Any) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # an integer of more than 64 bits, or half of a surrogate pair
-        return _AS_JSON(value)
+    return value if isinstance(value, str) else "" if value is None else as_json(value)

@@ -27,10 +27,11 @@ class Family:
     counted: set[str] = field(default_factory=set)  # model calls with their tokens
     around: set[str] = field(default_factory=set)  # spans around one of those
     within: set[str] = field(default_factory=set)  # spans within one of those
+    is_rooted: bool = False  # a span without a parent is among them
 
     def meet(self, drafts: Iterable[Draft]) -> None:
         """Learn of spans that arrive together before any of them is placed."""
-        arrived = [draft for draft in drafts if draft.span]
+        arrived = [draft for draft in drafts if draft.span and draft.kind != "log"]
         for draft in arrived:
             self._know(draft.span, draft.parent, draft.facts)
         reporting = {draft.span for draft in arrived if draft.reports}
@@ -50,6 +51,10 @@ class Family:
         self._place(draft.span, counts=draft.kind == "model_call" and draft.reports and not is_twice)
         return not is_twice
 
+    def ends_with(self, root: Draft) -> bool:
+        """Whether this root ends the session: one below a span of another process only while nothing is above it."""
+        return not root.parent or not (self.is_rooted or root.parent in self.parents)
+
     def place(self, span: str) -> Place:
         """The agent and the task of a span: its own, or those of the spans around it."""
         agent = task = ""
@@ -63,6 +68,7 @@ class Family:
 
     def _know(self, span: str, parent: str, facts: Mapping[str, Any]) -> None:
         self.parents[span] = parent
+        self.is_rooted = self.is_rooted or not parent
         if "agent" in facts or "task" in facts:
             self.places[span] = str(facts.get("agent") or ""), str(facts.get("task") or "")
 

@@ -29,7 +29,14 @@ OPERATIONS = {
     "invoke_workflow": "workflow",
 }  # fmt: skip
 OWN = ("session", "workflow", "task", "agent", "llm", "tool", "check", "loop", "limit", "decision", "code")
-MODEL = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "embedding.model_name", "llm.request.model")
+MODEL = (
+    "pilotage.model",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "llm.model_name",
+    "embedding.model_name",
+    "llm.request.model",
+)
 PROMPT = (
     "gen_ai.usage.input_tokens",
     "gen_ai.usage.prompt_tokens",
@@ -125,7 +132,7 @@ def cost(attributes: Attributes, used: tuple[int, int, int] | None, *, failed: b
 
     A call that failed and reports no tokens has cost nothing: providers bill answers.
     """
-    if (said := _dollars(first(attributes, COST))) is not None:
+    if (said := dollars(first(attributes, COST))) is not None:
         return said
     if attributes.get("pilotage.price") == "unknown":
         return None
@@ -135,7 +142,8 @@ def cost(attributes: Attributes, used: tuple[int, int, int] | None, *, failed: b
     return next((round(usd, 9) for usd in found if usd is not None), None)
 
 
-def _dollars(said: Any) -> float | None:
+def dollars(said: Any) -> float | None:
+    """The number, when it can be what a call or a run has cost."""
     try:
         usd = float(said) if isinstance(said, int | float | str) else math.nan
     except (ValueError, OverflowError):

@@ -6,6 +6,7 @@ arrival. Long texts and long lists of attributes are cut, and say so. What is no
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -20,8 +21,9 @@ MOST_ATTRIBUTES = 1_000  # of one span, span event or resource
 MOST_EVENTS = 200  # of one span
 LONGEST = 256 * 1024  # characters of one text
 DEEPEST = 20  # lists and maps in each other
-LATEST = 4_102_444_800.0  # 2100-01-01, seconds since 1970: a later time is none
+EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0  # 2000 and 2100, seconds since 1970: other times are none
 REMOTE = 0x200  # flag of a span: its parent lies in another process
+MISFITS = (AttributeError, TypeError, ValueError, KeyError, OverflowError)  # of a document of another form
 TRACE_ID, SPAN_ID = re.compile("(?!0{32})[0-9a-f]{32}"), re.compile("(?!0{16})[0-9a-f]{16}")
 
 
@@ -131,7 +133,7 @@ def _value(value: Any, depth: int = 0) -> Any:
     if kind == "double_value":
         return _number(value.double_value)
     if kind == "bytes_value":
-        return _cut(value.bytes_value.hex())
+        return _bytes(value.bytes_value)
     if kind is None or depth >= DEEPEST:
         return None
     if kind == "array_value":
@@ -151,14 +153,14 @@ def _read_json(body: bytes) -> Iterable[Group]:
             resource = _json_attributes((of_resource.get("resource") or {}).get("attributes"))
             for of_scope in of_resource.get("scopeSpans") or []:
                 yield resource, list(of_scope.get("spans") or []), _from_json
-    except (AttributeError, TypeError, ValueError, KeyError):
+    except MISFITS:
         raise BadRequest("The body is no ExportTraceServiceRequest in JSON") from None
 
 
 def _from_json(span: Any, resource: dict[str, Any], now: float) -> Received:
     try:
         return _span_of_json(span, resource, now)
-    except (AttributeError, TypeError, ValueError, KeyError):
+    except MISFITS:
         raise BadRequest("A span of the request is not as OTLP's JSON has it") from None
 
 
@@ -190,8 +192,10 @@ def _json_value(value: Any, depth: int = 0) -> Any:
     if not value or depth >= DEEPEST:
         return None
     ((kind, held), *_rest) = value.items()
-    if kind in ("stringValue", "bytesValue"):
+    if kind == "stringValue":
         return _said(held)
+    if kind == "bytesValue":
+        return _bytes(base64.b64decode(held, validate=True))
     if kind == "intValue":
         return int(held)
     if kind == "boolValue":
@@ -204,6 +208,14 @@ def _json_value(value: Any, depth: int = 0) -> Any:
     if kind == "kvlistValue":
         return {_said(pair["key"]): _json_value(pair.get("value"), depth + 1) for pair in items[:MOST_ATTRIBUTES]}
     return None
+
+
+def _bytes(raw: bytes) -> str:
+    """As the text that they are, for what is secret in it to be seen; else in hex."""
+    try:
+        return _cut(raw.decode())
+    except UnicodeDecodeError:
+        return _cut(raw.hex())
 
 
 def _said(text: Any) -> str:
@@ -223,8 +235,8 @@ def _number(value: float) -> float | str:
 
 def _times(start: int, end: int, now: float) -> tuple[float, float]:
     """Seconds since 1970; the end is never before the start."""
-    ended = round(end / 1e9, 6) if 0 < end / 1e9 < LATEST else now
-    began = round(start / 1e9, 6) if 0 < start / 1e9 < LATEST else ended
+    ended = round(end / 1e9, 6) if EARLIEST <= end / 1e9 < LATEST else now
+    began = round(start / 1e9, 6) if EARLIEST <= start / 1e9 < LATEST else ended
     return min(began, ended), ended
 
 

@@ -138,10 +138,21 @@ class _Collector:
             sender = request.client.host if request.client else ""
             encoding = request.headers.get("content-encoding", "")
             made, refused, reason = await self._aside(self._read, packed, encoding, kind, sender)
-            result = await self._write(made) if made else Result()
+            result = await self._hold(made) if made else Result()
         finally:
             self._held -= len(packed)
         return _accepted(kind, refused + result.refused, result.reason or reason)
+
+    async def _hold(self, made: list[drafts.Draft]) -> Result:
+        """Write them; a small body may have grown to much, which counts while it waits."""
+        size = drafts.size_of(made)
+        if self._held and self._held + size > MOST_HELD:
+            raise Busy(f"{self._held:,} bytes wait to be written, {MOST_HELD:,} may")
+        self._held += size
+        try:
+            return await self._write(made)
+        finally:
+            self._held -= size
 
     async def log(self, request: Request) -> Response:
         self._allowed(request)
@@ -194,11 +205,12 @@ class _Collector:
     def _read(self, packed: bytes, encoding: str, kind: str, sender: str) -> tuple[list[drafts.Draft], int, str]:
         try:
             request = otlp.read(unpack(packed, encoding), kind)
+            made = drafts.draft(request.spans, self.writer.redactor, sender)
         except otlp.BadRequest as error:
             raise Refused(400, str(error)) from None
         except otlp.TooMuch as error:
             raise Refused(413, str(error)) from None
-        return drafts.draft(request.spans, self.writer.redactor, sender), request.refused, request.reason
+        return made, request.refused, request.reason
 
     async def _write(self, made: list[drafts.Draft]) -> Result:
         return await asyncio.wrap_future(self.writer.submit(made))

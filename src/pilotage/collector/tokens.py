@@ -46,7 +46,10 @@ class Tokens:
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "none") == "cross-site"
-        asked = urlsplit(origin)
+        try:
+            asked = urlsplit(origin)
+        except ValueError:  # as http://[::1
+            return True
         is_here = asked.netloc == headers.get("host") and (not self.is_open or asked.hostname in LOOPBACK)
         return not is_here
 

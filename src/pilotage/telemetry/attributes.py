@@ -41,10 +41,12 @@ class Describer:
     def __init__(self, run: str, tags: Iterable[str] = ()) -> None:
         self.run, self.tags = run, list(tags)
         self._question, self._agents, self._tasks = "", dict[str, Any](), dict[str, Any]()
+        self._model = ""
 
     def learn(self, event: Event) -> None:
         """Read what run_started says about the question, the agents and the tasks."""
         self._question = event.content.get("question") or ""
+        self._model = str(event.facts.get("model", ""))
         settings = _json(event.content.get("settings"), {})
         self._agents, self._tasks = settings.get("agents") or {}, settings.get("tasks") or {}
         named = [str(tag) for tag in event.facts.get("tags", []) if tag not in self.tags]
@@ -57,7 +59,7 @@ class Describer:
         said: Attributes = {
             "agentops.span.kind": KINDS.get(span.kind, span.kind), "operation.name": span.name,
             "gen_ai.conversation.id": self.run, "gen_ai.operation.name": OPERATIONS.get(span.kind),
-            "pilotage.run": self.run, "pilotage.kind": span.kind,
+            "pilotage.run": self.run, "pilotage.kind": span.kind, "pilotage.crew_model": self._model or None,
             "pilotage.event": span.event.seq if span.event else None,
             "agent.name": span.agent or None, "gen_ai.agent.name": span.agent or None,
             "crewai.task.name": span.task or None,
@@ -90,7 +92,7 @@ class Describer:
         facts = span.event.facts if span.event else {}
         return {
             "agentops.tags": list(self.tags), "agentops.entity.input": self._question,
-            "pilotage.crew": facts.get("crew"), "pilotage.model": facts.get("model"),
+            "pilotage.crew": facts.get("crew"), "pilotage.model": self._model or None,
         }  # fmt: skip
 
     def _workflow(self, span: Span) -> Attributes:
@@ -134,6 +136,7 @@ class Describer:
             "agentops.tags": [*self.tags, f"outcome:{outcome}"], "pilotage.outcome": outcome,
             "agentops.session.end_state": "Success" if outcome in GOOD else "Fail",
             "pilotage.reason": event.content.get("reason"), "pilotage.seal": event.hash,
+            "pilotage.usd": event.facts.get("usd", UNPRICED), "pilotage.seconds": event.facts.get("seconds"),
             "pilotage.citations": event.content.get("citations"),
         }  # fmt: skip
 
@@ -172,11 +175,7 @@ def _llm(event: Event) -> Attributes:
         "pilotage.model": facts.get("model"),
     }  # fmt: skip
     said |= {"pilotage.price": "unknown"} if usd == UNPRICED else {"gen_ai.usage.total_cost": float(usd)}
-    return (
-        said
-        | of_request(_json(content.get("request"), {}))
-        | of_response(content.get("answer") or content.get("response"))
-    )
+    return said | of_request(_json(content.get("request"), {})) | of_response(content.get("answer"))
 
 
 def _tool(event: Event) -> Attributes:

@@ -33,7 +33,6 @@ class Emitter:
         self._tracer, self._tree, self._describer = tracer, Tree(), Describer(run, tags)
         self._open = dict[str, trace.Span]()
         self._root: trace.Span | None = None
-        self.emitted = 0
 
     @property
     def trace_id(self) -> int:
@@ -80,7 +79,6 @@ class Emitter:
         )  # fmt: skip
         self._root = self._root or sent
         self._open[span.id] = sent
-        self.emitted += 1
 
     def _end(self, span: Span) -> None:
         sent = self._open.pop(span.id, None)

@@ -46,6 +46,9 @@ class Targets:
 def find_targets(spec: AgentOpsSpec, warn: Warn) -> Targets:
     """What the settings and the environment name; nothing where OTEL_SDK_DISABLED says so."""
     cloud = _their_cloud() or _own_cloud(spec)
+    if cloud and (wrong := _misspelt(cloud)):
+        warn(f"sessions are not sent to AgentOps: agentops.{wrong} is no http address")
+        cloud = None
     targets = Targets(cloud, _collector(warn))
     if targets and _variable("OTEL_SDK_DISABLED").lower() == "true":
         warn("sessions are sent nowhere: OTEL_SDK_DISABLED is true")
@@ -61,6 +64,25 @@ def shown(url: str) -> str:
     """
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def is_address(url: str) -> bool:
+    """Whether requests could be sent there.
+
+    >>> is_address("http://[::1]:4318"), is_address("http://[::1"), is_address("localhost:4318")
+    (True, False, False)
+    """
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _misspelt(cloud: Cloud) -> str:
+    """The setting of AgentOps that is no address, which is not shown: it may hold a password."""
+    addresses = {"endpoint": cloud.endpoint, "exporter_endpoint": cloud.exporter_endpoint, "app_url": cloud.app_url}
+    return next((name for name, url in addresses.items() if not is_address(url)), "")
 
 
 def _their_cloud() -> Cloud | None:
@@ -90,6 +112,10 @@ def _collector(warn: Warn) -> str | None:
     """The OTLP backend of the environment; OpenTelemetry's exporter reads the same variables itself."""
     whole, base = _variable(f"{OTLP}_TRACES_ENDPOINT"), _variable(f"{OTLP}_ENDPOINT")
     if not (whole or base) or _variable("OTEL_TRACES_EXPORTER") == "none":
+        return None
+    if not is_address(whole or base):
+        name = f"{OTLP}_TRACES_ENDPOINT" if whole else f"{OTLP}_ENDPOINT"
+        warn(f"sessions are not sent by OTLP: {name} is no http address")
         return None
     name = f"{OTLP}_TRACES_PROTOCOL" if _variable(f"{OTLP}_TRACES_PROTOCOL") else f"{OTLP}_PROTOCOL"
     protocol = _variable(name) or PROTOCOL

@@ -9,6 +9,7 @@ from pilotage.errors import shortened
 
 LONGEST = 16_000  # characters of one text on a span
 EVENT = 100_000  # characters of one text of an event that is sent as it is, mostly JSON
+SAID = 200  # characters of what a sink has answered
 NOTE = 2_000  # characters of one text on a span event, and of an error
 
 
@@ -34,6 +35,15 @@ def clean(text: str, most: int = LONGEST) -> str:
     except UnicodeEncodeError:
         return Whole(text.encode("utf-8", "replace").decode())
     return text
+
+
+def one_line(text: str, most: int = SAID) -> str:
+    """What another program has said, for a terminal: printable, on one line, cut.
+
+    >>> one_line("no\\n\\x1b[2J way")
+    'no [2J way'
+    """
+    return clean(" ".join("".join(c if c.isprintable() else " " for c in text[: 4 * most]).split()), most)
 
 
 def as_json(value: Any) -> Whole:

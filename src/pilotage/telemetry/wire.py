@@ -5,19 +5,24 @@ What is not covered: a proxy that needs more than requests' own variables say.
 
 from __future__ import annotations
 
+import io
+import json
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import requests
+import urllib3
 
 from pilotage.telemetry.targets import Cloud
 
-SECONDS = 10.0  # of one request for a token
+SECONDS = 10.0  # of one request for a token, and of the answer to one of spans
+LONGEST = 64 * 1024  # bytes of an answer
 ATTEMPTS = 3
 BACKOFF = 0.5  # seconds before the second attempt, twice that before the third
 PASSING = (429, 500, 502, 503, 504)  # what a second attempt may help against
+PLAIN = {"Accept-Encoding": "identity"}  # an answer is as long as it looks
 OWN_HEADERS = ("content-type", "content-encoding", "user-agent")
 
 
@@ -45,15 +50,16 @@ class Wire(requests.Session):
     def request(self, method: Any, url: Any, **more: Any) -> requests.Response:  # type: ignore[override]
         """As requests does it; Undelivered for what OpenTelemetry would take for a success, or try for ever."""
         try:
-            more["headers"] = self._headers(more.get("headers") or {})
-            response = super().request(method, url, **more)
+            more["headers"] = self._headers(more.get("headers") or {}) | PLAIN
+            response = super().request(method, url, **{**more, "stream": True})
+            body = read(response)
             if not 200 <= response.status_code < 300:
                 self.fault = f"it answered {response.status_code} {response.reason}".rstrip()
                 if response.status_code in (401, 403) and self._refused:
                     self._refused()
                 if response.is_redirect:
                     raise Undelivered(f"{self.fault}, and a redirect is not followed")
-            elif rejected := _rejected(response.content):
+            elif rejected := _rejected(body):
                 raise Undelivered(rejected)
             else:
                 self.fault = ""
@@ -63,7 +69,7 @@ class Wire(requests.Session):
         except Undelivered as error:
             self.fault = str(error)
             raise
-        return response
+        return _read_already(response, body)
 
     def _headers(self, given: dict[str, str]) -> dict[str, str]:
         headers = {k: v for k, v in given.items() if not self._own_headers or k.lower() in OWN_HEADERS}
@@ -98,8 +104,8 @@ class Token:
         threading.Thread(target=self._ask, name="pilotage-token", daemon=True).start()
 
     def get(self) -> str:
-        """The token, when it is there; Undelivered when the key does not get one."""
-        self._asking.wait()
+        """The token, when it is there; Undelivered when the key does not get one, or not in time."""
+        self._asking.wait(ATTEMPTS * SECONDS)
         if not self._value:
             raise Undelivered(self.fault)
         return self._value
@@ -125,8 +131,12 @@ class Token:
         try:
             answer = requests.post(
                 f"{self._cloud.endpoint.rstrip('/')}/v3/auth/token", json={"api_key": self._cloud.key},
-                timeout=SECONDS, allow_redirects=False,
+                timeout=SECONDS, allow_redirects=False, stream=True, headers=PLAIN,
             )  # fmt: skip
+            body = read(answer)
+        except Undelivered as error:
+            self.fault = str(error)
+            return True
         except requests.RequestException as error:
             self.fault = reason(error)
             return False
@@ -135,12 +145,43 @@ class Token:
             said = f"it answered {answer.status_code} {answer.reason}".rstrip()
             self.fault = f"{said} to the key ({self._cloud.variable})" if refused else f"{said} to the key"
             return answer.status_code not in PASSING
-        found = answer.json()
+        found = json.loads(body)
         token, project = str(found["token"]), str(found.get("project_id") or "")
         if self._adopt:
             self._adopt(token, project)
         self._value, self.fault = token, ""
         return True
+
+
+def read(response: requests.Response) -> bytes:
+    """The body of an answer, which must not be longer than LONGEST or be longer on its way than SECONDS.
+
+    Nobody needs that of an error: it is left where it is.
+    """
+    until, body = time.monotonic() + SECONDS, b""
+    if not 200 <= response.status_code < 300:
+        response.close()
+        return body
+    try:
+        while part := response.raw.read1(LONGEST):
+            body += part
+            if len(body) > LONGEST:
+                response.close()
+                raise Undelivered(f"its answer is longer than {LONGEST:,} bytes")
+            if time.monotonic() > until:
+                response.close()
+                raise Undelivered(f"its answer was not whole after {SECONDS:g} s")
+    except urllib3.exceptions.HTTPError as error:
+        response.close()
+        raise Undelivered(f"its answer is cut short ({type(error).__name__})") from None
+    response.raw.release_conn()
+    return body
+
+
+def _read_already(response: requests.Response, body: bytes) -> requests.Response:
+    """The same answer with its body at hand: `content` would ask the socket."""
+    response.raw = io.BytesIO(body)
+    return response
 
 
 def reason(error: requests.RequestException) -> str:
