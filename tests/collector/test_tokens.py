@@ -37,6 +37,6 @@ def test_a_short_token_is_refused_where_other_machines_may_try(load: Load, read:
 
 
 def test_a_host_that_is_none_is_misdirected() -> None:
-    client = TestClient(Guard(Starlette(), Tokens()))  # type: ignore[arg-type]
+    client = TestClient(Guard(Starlette(), Tokens()))
     assert client.get("/", headers={"Host": "[::1"}).status_code == 421
     assert client.get("/", headers={"Host": "[::1]"}).status_code == 404

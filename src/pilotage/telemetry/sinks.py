@@ -93,14 +93,18 @@ class Sinks:
     def settle(self, session: Session, trace: int, until: float) -> None:
         """Wait for the spans of a session; says of each sink that has not taken all of them why."""
         self._sessions.discard(session)
-        for courier in self._couriers:
-            courier.hurry()
+        session.hurry()
         for courier in self._couriers:
             delivery = courier.settle(trace, until)
             if not delivery.is_whole:
                 self.warn(self._told(courier, delivery))
             if courier.token and delivery.root and self._targets.cloud:
                 self._links[session.run] = f"{self._targets.cloud.app_url}/sessions?trace_id={trace:032x}"
+
+    def hurry(self) -> None:
+        """Let nothing wait for company until the session is settled."""
+        for courier in self._couriers:
+            courier.hurry()
 
     def close(self) -> None:
         """End what was not ended, then the threads."""
@@ -134,7 +138,7 @@ class Session:
         self._lock = threading.Lock()
         self._next = 0
         self._early: dict[int, Event] = {}
-        self._is_over = False
+        self._is_over = self._is_hurried = False
 
     def __call__(self, event: Event) -> None:
         """Take an event; what comes after the end is not taken."""
@@ -151,6 +155,14 @@ class Session:
         with contextlib.suppress(TimeoutError):
             self._sinks.behind(self._finish).result(self._sinks.seconds)
         self._sinks.settle(self, self._emitter.trace_id, until)
+
+    def hurry(self) -> None:
+        """The last spans leave while the run still writes its files."""
+        with self._lock:
+            if self._is_hurried:
+                return
+            self._is_hurried = True
+        self._sinks.hurry()
 
     def _take(self, event: Event) -> None:
         """Threads that write at once may bring their events out of order."""
@@ -169,5 +181,7 @@ class Session:
     def _add(self, event: Event) -> None:
         try:
             self._emitter.add(event)
+            if event.kind == "run_ended":
+                self.hurry()
         except Exception as error:  # a fault of ours must not end the run
             self._sinks.warn(f"event {event.seq} of {self.run} is not in what is sent: {type(error).__name__}: {error}")
