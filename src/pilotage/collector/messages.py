@@ -9,6 +9,7 @@ What is not covered: images and sound, of which only the address stays.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -97,10 +98,17 @@ def number(attributes: Mapping[str, Any], pattern: re.Pattern[str] = NUMBERED) -
     """gen_ai.prompt.0.role, gen_ai.prompt.0.content, gen_ai.prompt.1.role …: one dict for each number, in order."""
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for key, value in attributes.items():
-        if matched := pattern.match(key):
-            prefix, digits, rest = matched.groups()
-            found.setdefault(prefix, {}).setdefault(int(digits), {})[rest] = value
+        if parted := _parted(pattern, key):
+            prefix, at, rest = parted
+            found.setdefault(prefix, {}).setdefault(at, {})[rest] = value
     return {prefix: [items[at] for at in sorted(items)[:MOST_MESSAGES]] for prefix, items in found.items()}
+
+
+@functools.lru_cache(maxsize=4096)
+def _parted(pattern: re.Pattern[str], key: str) -> tuple[str, int, str] | None:
+    """Senders have few names, and use them in every span."""
+    matched = pattern.match(key)
+    return (matched[1], int(matched[2]), matched[3]) if matched else None
 
 
 def opened(value: Any) -> Any:
