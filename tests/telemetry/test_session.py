@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from pilotage.outcome import Result
 from pilotage.record.journal import Event, read_events
 from pilotage.record.store import open_store
 from pilotage.record.tree import Span, fold
+from pilotage.report import money
 from pilotage.run import Runner, run_crew
 from pilotage.settings import Settings
 from tests.support import plays
 from tests.support.chaos import Chaos, Exchange, serve
+from tests.support.pages import serving
 from tests.support.plays import then
 from tests.support.scripted import calls
 from tests.support.server import COMPLETION_TOKENS, PROMPT_TOKENS
@@ -132,6 +135,20 @@ def check_figures(sent: list[Sent], requests: int) -> None:
     assert not [span for span in others if any(name.startswith("gen_ai.usage") for name in span.attributes)]
 
 
+def check_page(settings: Settings, result: Result, sent: list[Sent]) -> None:
+    """The page has the spans that were sent, and the sums of the run."""
+    with serving(settings) as url:
+        rows = requests.get(f"{url}/sessions/{result.run}/rows.json", params={"from": 0}, timeout=10).json()
+        page = requests.get(f"{url}/sessions/{result.run}", timeout=10).text
+    assert Counter((row["kind"], row["whole"]) for row in rows) == Counter(
+        (span.kind, MODEL if span.kind == "llm" else span.attributes["operation.name"]) for span in sent
+    )
+    assert sum(float(row["exact"].lstrip("$")) for row in rows if row["kind"] == "llm") == pytest.approx(result.usd)
+    words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert f"Tokens {result.tokens:,}" in words
+    assert f"Cost {money(result.usd)}" in words
+
+
 def test_three_agents_with_a_good_and_a_failing_tool(load: Load, cloud: Backend) -> None:
     with serve(with_a_tool_that_fails) as server:
         result, events = ask(load, server, agents__researcher__tools="[search_knowledge, days_between]")
@@ -152,6 +169,7 @@ def test_three_agents_with_a_good_and_a_failing_tool(load: Load, cloud: Backend)
     assert broken.attributes["error.type"] == "ValueError"
     assert json.loads(broken.attributes["tool.parameters"]) == {"first": "soon", "second": "x"}
     assert {span.name for span in cloud.spans if span.is_error} == {"days_between.tool"}
+    check_page(load(), result, cloud.spans)
 
 
 def test_what_the_session_says_of_itself(load: Load, cloud: Backend) -> None:
