@@ -34,6 +34,13 @@ def test_a_key_alone_means_the_public_cloud(monkeypatch: pytest.MonkeyPatch) -> 
     assert KEY not in repr(targets)
 
 
+def test_an_endpoint_of_ones_own_takes_the_spans_too_and_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = {"AGENTOPS_API_KEY": KEY, "AGENTOPS_API_ENDPOINT": "http://127.0.0.1:8484/"}
+    targets, _ = find(monkeypatch, named)
+    own = "http://127.0.0.1:8484"
+    assert targets == Targets(Cloud(KEY, "AGENTOPS_API_KEY", own, f"{own}/v1/traces", own))
+
+
 def test_the_settings_win_over_the_variables_of_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = AgentOpsSpec(api_key_env="MY_KEY", endpoint="http://api.mine/", app_url="http://app.mine")
     theirs = {"AGENTOPS_API_ENDPOINT": "http://api.env", "AGENTOPS_EXPORTER_ENDPOINT": "http://otlp.env/v1/traces"}

@@ -100,11 +100,12 @@ def _own_cloud(spec: AgentOpsSpec) -> Cloud | None:
     key = _variable(spec.api_key_env)
     if not key:
         return None
+    api = (spec.endpoint or _variable("AGENTOPS_API_ENDPOINT") or API).rstrip("/")
+    spans, pages = (EXPORTER, APP) if api == API else (f"{api}/v1/traces", api)  # a server of one's own has all of it
     return Cloud(
-        key, spec.api_key_env,
-        (spec.endpoint or _variable("AGENTOPS_API_ENDPOINT") or API).rstrip("/"),
-        spec.exporter_endpoint or _variable("AGENTOPS_EXPORTER_ENDPOINT") or EXPORTER,
-        (spec.app_url or _variable("AGENTOPS_APP_URL") or APP).rstrip("/"),
+        key, spec.api_key_env, api,
+        spec.exporter_endpoint or _variable("AGENTOPS_EXPORTER_ENDPOINT") or spans,
+        (spec.app_url or _variable("AGENTOPS_APP_URL") or pages).rstrip("/"),
     )  # fmt: skip
 
 
