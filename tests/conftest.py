@@ -36,6 +36,14 @@ A deadline stops the run after 300 seconds. Nothing starts after the deadline.
 factory.ALLOW_MODEL_REQUESTS = False
 
 
+def lay_out(root: Path) -> Path:
+    """A project at `root`: the configuration as it is shipped, and one small document."""
+    shutil.copytree(ROOT / "config", root / "config")
+    (root / "knowledge").mkdir()
+    (root / "knowledge" / "retries.md").write_text(DOCUMENT, "utf-8")
+    return root
+
+
 @pytest.fixture(autouse=True)
 def _stay_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any connection outside loopback is a failure of the test that made it."""
@@ -60,11 +68,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the project's configuration with one small document."""
-    root = tmp_path / "project"
-    shutil.copytree(ROOT / "config", root / "config")
-    (root / "knowledge").mkdir()
-    (root / "knowledge" / "retries.md").write_text(DOCUMENT, "utf-8")
-    return root
+    return lay_out(tmp_path / "project")
 
 
 @pytest.fixture

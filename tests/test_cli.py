@@ -72,12 +72,10 @@ def shell(capsys: pytest.CaptureFixture[str], project: Path, monkeypatch: pytest
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """A project with one recorded run."""
     from pilotage.settings import load
-    from tests.conftest import DOCUMENT
+    from tests.conftest import lay_out
 
     root = tmp_path_factory.mktemp("recorded")
-    shutil.copytree(ROOT / "config", root / "config")
-    (root / "knowledge").mkdir()
-    (root / "knowledge" / "retries.md").write_text(DOCUMENT, "utf-8")
+    lay_out(root)
     return root, run_crew(QUESTION, settings=load(root))
 
 

@@ -52,16 +52,13 @@ def bare_environment(home: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def quiet_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """One run in a process of its own, from a fresh home; everything that the tests below look at."""
-    import shutil
 
-    from tests.conftest import DOCUMENT, ROOT
+    from tests.conftest import lay_out
 
     base = tmp_path_factory.mktemp("quiet")
     home, project = base / "home", base / "project"
     home.mkdir()
-    shutil.copytree(ROOT / "config", project / "config")
-    (project / "knowledge").mkdir()
-    (project / "knowledge" / "retries.md").write_text(DOCUMENT, "utf-8")
+    lay_out(project)
     (base / "watch.py").write_text(WATCH)
     before = set(project.rglob("*"))
     question = "How many requests can one fault make when retries are nested?"

@@ -17,7 +17,7 @@ from rich.cells import cell_len, set_cell_size
 
 from pilotage.errors import counted, figure
 from pilotage.record.tally import Tally
-from pilotage.report import money, printable
+from pilotage.report import money, one_line, printable
 
 if TYPE_CHECKING:
     from pilotage.record.journal import Event
@@ -87,7 +87,7 @@ class Board:
         return [replace(row, text=_cut(printable(row.text), width, cut)) for n, row in enumerate(found) if n in keep]
 
     def _begin(self, event: Event) -> None:
-        self.question, self._since = _one_line(event.content.get("question") or ""), event.at
+        self.question, self._since = one_line(event.content.get("question") or ""), event.at
         settings = json.loads(event.content.get("settings") or "{}")
         self._limits = settings.get("engine", {}).get("limits", {})
         tasks: dict[str, Any] = settings.get("tasks", {})
@@ -161,7 +161,7 @@ class Board:
         rows = []
         for kind, text in self._notes.items():
             head = kind if counts[kind] == 1 else f"{counts[kind]} {kind}s, last"
-            rows.append(Row(f"{head}: {_one_line(text)}", *styles[kind]))
+            rows.append(Row(f"{head}: {one_line(text)}", *styles[kind]))
         return rows
 
 
@@ -191,7 +191,7 @@ def _tools_in(answer: str | None) -> list[str]:
     if not (answer or "").startswith("["):
         return []
     try:
-        return list(dict.fromkeys(_one_line(str(call["function"]["name"])) for call in json.loads(answer or "")))
+        return list(dict.fromkeys(one_line(str(call["function"]["name"])) for call in json.loads(answer or "")))
     except (ValueError, KeyError, TypeError):
         return []
 
@@ -211,14 +211,9 @@ def _bar(share: float, width: int, marks: str) -> str:
 
 def _padded(texts: Sequence[str] | dict[str, Any]) -> list[str]:
     """The texts, each as wide as the widest; wide letters count two cells."""
-    plain = [_one_line(text) for text in texts]
+    plain = [one_line(text) for text in texts]
     widest = max(map(cell_len, plain), default=0)
     return [set_cell_size(text, widest) for text in plain]
-
-
-def _one_line(text: str) -> str:
-    """One line without characters that move the cursor."""
-    return printable(" ".join(text.split()))
 
 
 def _cut(text: str, width: int, mark: str) -> str:

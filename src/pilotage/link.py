@@ -33,6 +33,21 @@ def store_digest(store: Path) -> str:
     return hashlib.sha256(str(store.resolve()).encode()).hexdigest()
 
 
+def address(host: str, port: int) -> str:
+    """The address to type: of a server on all addresses, the one of this machine."""
+    host = ANYWHERE.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody on another machine can mean this host."""
+    name = host.strip("[]").lower()
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
 def _served(settings: Settings, run: str) -> str:
     """The run's page when this store is being served now; "" when not."""
     place = _place(settings.runs / FILE)
@@ -41,9 +56,7 @@ def _served(settings: Settings, run: str) -> str:
         return ""
     if _asked(ANYWHERE.get(host, host), place.port or 80).get("store") != store_digest(settings.store):
         return ""
-    shown = ANYWHERE.get(host, host)
-    shown = f"[{shown}]" if ":" in shown else shown
-    return f"http://{shown}:{place.port or 80}/sessions/{run}"
+    return f"{address(host, place.port or 80)}/sessions/{run}"
 
 
 def _place(file: Path) -> SplitResult | None:
@@ -56,12 +69,7 @@ def _place(file: Path) -> SplitResult | None:
 
 def _is_ours(host: str, configured: str) -> bool:
     """Loopback, every address, or the one of the settings: nobody else is asked because a file says so."""
-    if host in ANYWHERE or host in ("localhost", configured):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host in ANYWHERE or host == configured or is_loopback(host)
 
 
 def _asked(host: str, port: int) -> dict[str, Any]:

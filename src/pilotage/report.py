@@ -32,6 +32,15 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep or c in JOINERS else " " if c.isspace() else "·" for c in text)
 
 
+def one_line(text: str) -> str:
+    """The same with blanks of one space, for a line of a list.
+
+    >>> one_line("no\\n  \\x1b[2J way")
+    'no ·[2J way'
+    """
+    return printable(" ".join(text.split()))
+
+
 def say(text: str = "", stream: TextIO | None = None) -> None:
     """A line on stderr, or on `stream`. That nobody reads it any more is no fault: what follows goes nowhere."""
     stream = sys.stderr if stream is None else stream

@@ -23,12 +23,10 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """A project with one recorded run of the reader, which has fired the rule `calls`."""
-    from tests.conftest import DOCUMENT
+    from tests.conftest import lay_out
 
     root = tmp_path_factory.mktemp("recorded")
-    shutil.copytree(ROOT / "config", root / "config")
-    (root / "knowledge").mkdir()
-    (root / "knowledge" / "retries.md").write_text(DOCUMENT, "utf-8")
+    lay_out(root)
     set_alerts(root, calls={"when": "model_calls", "above": 1, "to": ["log"]})
     return root, run_crew(QUESTION, settings=load(root))
 

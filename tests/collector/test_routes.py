@@ -22,8 +22,9 @@ from sqlalchemy import Engine, delete
 import pilotage
 from pilotage.collector import bodies, drafts, otlp
 from pilotage.collector import routes as served
-from pilotage.collector.routes import Tokens, store_id
+from pilotage.collector.routes import Tokens
 from pilotage.collector.writer import Writer
+from pilotage.link import store_digest
 from pilotage.record.journal import list_runs, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import metadata, open_store
@@ -264,7 +265,7 @@ def test_who_asks_whether_it_is_well_learns_which_store_it_is(guarded: Client, s
     answer = guarded.send("/healthz", method="GET")
     expected = hashlib.sha256(str(store.resolve()).encode()).hexdigest()
     assert answer.json == {"ok": True, "store": expected, "version": pilotage.__version__}
-    assert store_id(store) == expected
+    assert store_digest(store) == expected
 
 
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/metrics", "/v1/logs", "/v4/logs/upload/"])

@@ -16,6 +16,7 @@ from pilotage.record.store import open_store
 from pilotage.settings import Settings
 from tests.support.browser import Watched, launched, opened
 from tests.support.pages import serving
+from tests.support.sessions import Recorded, recorded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -43,6 +44,12 @@ def watched(browser: Browser) -> Iterator[Watched]:
 def page(watched: Watched) -> Page:
     """A page that fails its test on a console error, a page error, or a request to another host."""
     return watched.page
+
+
+@pytest.fixture
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Two real runs, made once."""
+    return recorded(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")

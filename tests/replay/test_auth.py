@@ -9,7 +9,8 @@ import requests
 
 from pilotage.collector.tokens import Tokens
 from pilotage.errors import ConfigError
-from pilotage.replay.auth import WRONG_WAITS, check_exposure, cookie_of, is_loopback, own_path, read_tokens
+from pilotage.link import is_loopback
+from pilotage.replay.auth import WRONG_WAITS, check_exposure, cookie_of, own_path, read_tokens
 from pilotage.settings import Settings
 from tests.support.pages import serving
 

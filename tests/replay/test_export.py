@@ -22,17 +22,12 @@ from pilotage.replay.export import EACH, Texts, export_html
 from pilotage.replay.view import for_script
 from pilotage.settings import Settings
 from tests.support.browser import faults_of_access, opened
-from tests.support.sessions import Recorded, collected, hostile, journal, long_run, recorded
+from tests.support.sessions import Recorded, collected, hostile, journal, long_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 Load = Callable[..., Settings]
-
-
-@pytest.fixture
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return recorded(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import requests
 from pilotage.errors import ConfigError
 from pilotage.record.journal import find_run
 from pilotage.record.store import open_store
-from pilotage.replay.serve import Place, address, listen
+from pilotage.replay.serve import Place, address_of, listen
 from pilotage.settings import Settings
 
 COMMAND = [sys.executable, "-m", "pilotage", "replay"]
@@ -120,7 +120,7 @@ def test_an_address_that_is_not_of_this_machine_is_refused(host: str) -> None:
 
 def test_the_address_of_all_addresses_is_the_one_of_this_machine() -> None:
     with listen("0.0.0.0", 0) as listener:
-        assert address(listener).startswith("http://127.0.0.1:")
+        assert address_of(listener).startswith("http://127.0.0.1:")
 
 
 def test_the_file_of_another_server_is_left_alone(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pilotage.replay.step import KINDS, step_json
 from pilotage.replay.thought import marked, repetitions
 from pilotage.replay.view import PIECE, for_script, one_step, page_context, page_data, rows_json, steps_json, total_of
 from pilotage.replay.waterfall import bar
-from tests.support.sessions import TRACE, Recorded, collected, hostile, journal, long_run, recorded
+from tests.support.sessions import TRACE, Recorded, collected, hostile, journal, long_run
 
 
 @pytest.fixture
@@ -29,11 +29,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     made = open_store(tmp_path / "runs" / "pilotage.sqlite")
     yield made
     made.dispose()
-
-
-@pytest.fixture
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return recorded(tmp_path_factory.getbasetemp())
 
 
 def kinds(folded: Folded) -> list[tuple[int, str, str]]:

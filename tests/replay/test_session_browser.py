@@ -19,17 +19,12 @@ from pilotage.settings import Settings
 from tests.support.browser import Watched, faults_of_access, opened
 from tests.support.pages import serving
 from tests.support.scripted import good
-from tests.support.sessions import QUESTION, TRACE, Recorded, collected, hostile, long_run, recorded
+from tests.support.sessions import QUESTION, TRACE, Recorded, collected, hostile, long_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 NUMBER = "document.querySelector('#stage').dataset.seq"
-
-
-@pytest.fixture
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return recorded(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

@@ -15,14 +15,9 @@ from pilotage import cli_record
 from pilotage.record.store import events, open_store, payloads
 from pilotage.settings import Settings
 from tests.support.pages import serving
-from tests.support.sessions import QUESTION, TRACE, Recorded, collected, hostile, journal, long_run, recorded
+from tests.support.sessions import QUESTION, TRACE, Recorded, collected, hostile, journal, long_run
 
 Load = Callable[..., Settings]
-
-
-@pytest.fixture
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return recorded(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pilotage.collector.tokens import Tokens
 from pilotage.record.store import open_store
 from pilotage.replay.app import create_app
-from pilotage.replay.serve import Server, address, listen
+from pilotage.replay.serve import Server, address_of, listen
 from pilotage.settings import Settings
 
 
@@ -20,7 +20,7 @@ def serving(settings: Settings, tokens: Tokens | None = None) -> Iterator[str]:
     with listen("127.0.0.1", 0) as listener:
         server = Server(create_app(settings, engine, tokens or Tokens()), is_up.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        url = address(listener)
+        url = address_of(listener)
         thread.start()
         try:
             assert is_up.wait(10), "the server did not start"

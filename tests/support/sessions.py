@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from pilotage.record.store import open_store
 from pilotage.replay.fold import Folded, fold
 from pilotage.run import run_crew
 from pilotage.settings import Settings, load
-from tests.conftest import DOCUMENT, ROOT
+from tests.conftest import lay_out
 from tests.support.scripted import Scripted, Turn, calls, good
 
 QUESTION = "How many requests can one fault make when retries are nested?"
@@ -56,9 +55,7 @@ class Recorded:
 def recorded(base: Path) -> Recorded:
     """The two runs, made once for all tests of a process, in a folder of `base`."""
     root = base / "recorded"
-    shutil.copytree(ROOT / "config", root / "config")
-    (root / "knowledge").mkdir()
-    (root / "knowledge" / "retries.md").write_text(DOCUMENT, "utf-8")
+    lay_out(root)
     settings = load(root, {"limits.tool_calls": "8"})
     accepted, in_circles = _run(settings, good), _run(settings, circling)
     return Recorded(settings, open_store(settings.store), accepted, in_circles)

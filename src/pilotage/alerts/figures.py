@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -18,6 +17,7 @@ from sqlalchemy import Engine, select
 from pilotage.alerts.rules import ONE_RUN, Window, window_of
 from pilotage.errors import counted, figure
 from pilotage.record.journal import read_page
+from pilotage.record.sessions import quantile
 from pilotage.record.store import runs
 from pilotage.record.tally import Tally
 from pilotage.report import money
@@ -142,7 +142,7 @@ def _of_window(metric: str, rows: Sequence[Figures], group: str) -> tuple[float,
         total = round(sum(row.usd for row in rows), 9)
         return total, f"{group} cost {money(total)}"
     if metric == "seconds":
-        slow = sorted(row.seconds for row in rows)[ceil(0.95 * len(rows)) - 1]
+        slow = quantile([row.seconds for row in rows], 0.95) or 0.0
         return slow, f"{group} took up to {_amount('seconds', slow)} (95th percentile)"
     failing = metric == "failure_rate"
     hit = sum(row.outcome in FAILED if failing else row.loops > 0 for row in rows)

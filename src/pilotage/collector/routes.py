@@ -31,6 +31,7 @@ from pilotage.collector.chains import Result
 from pilotage.collector.tokens import OPEN, Tokens
 from pilotage.collector.writer import Busy, Writer
 from pilotage.errors import StoreError
+from pilotage.link import store_digest
 
 __all__ = ["Tokens", "routes"]
 TYPES = {otlp.PROTOBUF: otlp.PROTOBUF, "application/protobuf": otlp.PROTOBUF, otlp.JSON: otlp.JSON}
@@ -59,11 +60,6 @@ def routes(writer: Writer, tokens: Tokens) -> list[Route]:
     }  # fmt: skip
     found = [Route(path, _guarded(handler, tokens), methods=["POST"]) for path, handler in posts.items()]
     return [*found, Route("/healthz", collector.healthz, methods=["GET"])]
-
-
-def store_id(path: Path | str) -> str:
-    """By which a program on this machine tells that a collector writes to its own store."""
-    return hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()
 
 
 def _guarded(handler: Handler, tokens: Tokens) -> Handler:
@@ -116,7 +112,7 @@ class _Collector:
         self.writer, self.tokens = writer, tokens
         self._held = 0
         self._readers = ThreadPoolExecutor(READERS, "pilotage-otlp")
-        self._store = store_id(str(writer.engine.url.database))
+        self._store = store_digest(Path(str(writer.engine.url.database)))
 
     async def healthz(self, _request: Request) -> Response:
         return JSONResponse({"ok": True, "store": self._store, "version": pilotage.__version__})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -14,7 +15,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, Select, and_, case, func, or_, select
 
 from pilotage.record.store import facets, runs
-from pilotage.record.tally import Tally
 
 SORTS = ("started", "question", "outcome", "seconds", "tokens", "usd", "model_calls", "tool_calls", "errors", "loops")
 OPEN = ("live", "lost")  # what a run without an outcome is: until its time is over, and after that
@@ -103,8 +103,13 @@ class Bucket:
 
     def quantile(self, share: float) -> float | None:
         """Seconds that this share of the runs did not pass, by the nearest rank; None without runs."""
-        ordered = sorted(self.seconds)
-        return ordered[max(0, ceil(len(ordered) * share) - 1)] if ordered else None
+        return quantile(self.seconds, share)
+
+
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """What this share of the values does not pass, by the nearest rank; None without values."""
+    ordered = sorted(values)
+    return ordered[max(0, ceil(len(ordered) * share) - 1)] if ordered else None
 
 
 def statistics(engine: Engine, since: float, until: float, buckets: int = 30, now: float | None = None) -> list[Bucket]:
@@ -135,12 +140,6 @@ def _count(bucket: Bucket, row: Any, now: float) -> None:
         bucket.unpriced += use["unpriced"]
     for check, times in (checks or {}).items():
         bucket.failed_checks[check] = bucket.failed_checks.get(check, 0) + times
-
-
-def tally_of(engine: Engine, run: str) -> Tally:
-    """What one run amounts to so far."""
-    with engine.connect() as connection:
-        return Tally.from_text(connection.execute(select(runs.c.tally).where(runs.c.run == run)).scalar())
 
 
 def _conditions(search: Search, now: float) -> list[ColumnElement[bool]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import os
 import re
 import secrets
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pilotage.collector.tokens import Tokens, is_same
 from pilotage.errors import ConfigError
+from pilotage.link import is_loopback
 from pilotage.settings import Settings
 
 WRONG_WAITS = 0.5  # seconds before the answer to a wrong token
@@ -57,14 +57,6 @@ def check_exposure(host: str, tokens: Tokens, settings: Settings) -> None:
         if token and len(token) < SHORTEST_TOKEN:
             problem = f"{reached}, and the token in {name} has {len(token)} characters of at least {SHORTEST_TOKEN}"
             raise ConfigError(problem, hint=f"{_made(name)}, or use --host 127.0.0.1")
-
-
-def is_loopback(host: str) -> bool:
-    name = host.strip("[]").lower()
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
 
 
 class Guard:

@@ -8,7 +8,6 @@ from typing import Any
 from pilotage import report
 
 LEAST = 0.0001  # US dollars that a page still shows
-FILTERS: dict[str, Any] = {}
 OUTCOMES = {
     "accepted": "every sentence cited and checked",
     "unanswered": "the evidence does not say",
@@ -92,7 +91,7 @@ def short_clock(at: float) -> str:
     return f"{when.day} {when:%b, %H:%M}"
 
 
-FILTERS |= {
+FILTERS: dict[str, Any] = {
     "money": money, "seconds": seconds, "tokens": tokens, "count": count, "share": share,
     "iso": iso, "clock": clock, "short_clock": short_clock, "exact_money": exact_money, "plural": plural,
     "titled": titled,

@@ -25,12 +25,12 @@ from starlette.applications import Starlette
 
 from pilotage.collector.tokens import Tokens
 from pilotage.errors import ConfigError
+from pilotage.link import FILE, address
 from pilotage.record.store import open_store
 from pilotage.replay.app import create_app
 from pilotage.replay.auth import check_exposure, read_tokens
 from pilotage.settings import Settings
 
-FILE = "replay.json"  # in runs/
 GRACE = 2  # seconds that answers under way have when the server stops
 HELD = (errno.EADDRINUSE, errno.EACCES)
 
@@ -78,7 +78,7 @@ def serve(
     except ConfigError:
         listener.close()
         raise
-    place = Place(address(listener), os.getpid(), str(settings.store.resolve()))
+    place = Place(address_of(listener), os.getpid(), str(settings.store.resolve()))
 
     def say() -> None:
         url = place.url + (f"/sessions/{run}" if run else "/")
@@ -141,11 +141,9 @@ def listen(host: str, port: int, settings: Settings | None = None) -> socket.soc
     return listener
 
 
-def address(listener: socket.socket) -> str:
-    """The address to type: of a server on all addresses, the one of this machine."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def address_of(listener: socket.socket) -> str:
+    """Where it listens, as an address to type."""
+    return address(*listener.getsockname()[:2])
 
 
 def _taken(host: str, port: int, error: OSError, settings: Settings | None) -> ConfigError:

@@ -40,10 +40,6 @@ class Emitter:
         return self._root.get_span_context().trace_id if self._root else 0
 
     @property
-    def root_id(self) -> int:
-        return self._root.get_span_context().span_id if self._root else 0
-
-    @property
     def is_open(self) -> bool:
         return bool(self._open)
 
