@@ -569,8 +569,12 @@ def test_no_text_makes_a_pattern_run_away(unit: str) -> None:
 
 def test_counting_a_repetition_costs_the_same_however_long_it_is() -> None:
     def seconds(count: int) -> float:
-        started = time.perf_counter()
-        verdicts([call()] * count, spec(nudge=2, stop=10_000_000))
-        return time.perf_counter() - started
+        """Of this thread alone, the best of three: what else the machine is doing does not count."""
+        taken = []
+        for _ in range(3):
+            started = time.thread_time()
+            verdicts([call()] * count, spec(nudge=2, stop=10_000_000))
+            taken.append(time.thread_time() - started)
+        return min(taken)
 
     assert seconds(8_000) < 16 * seconds(1_000)  # eight times as many steps; to copy all of them each time costs 64
