@@ -76,6 +76,7 @@ class Kit:
     journal: Journal
 
     def __post_init__(self) -> None:
+        self.parent: str | None = None  # the run that this one goes on from
         self.troubles: list[str] = []  # what tool calls that failed or were denied told the agent
         self.journal.listen(self._note_trouble)
         tools = {name: tools_of(spec) for name, spec in self.settings.agents.items()}
@@ -124,6 +125,7 @@ class Kit:
                 name, spec.agent, kind, spec.checks, self.evidence, self.meter, self.journal,
                 rounds=self.settings.engine.checks.feedback_rounds,
                 schema=self._schema(name, spec), code=self.settings.engine.code, context=spec.context,
+                recall=self.guard.recall,
             )  # fmt: skip
             self._tasks[name] = Task(
                 name=name, description=spec.description, expected_output=spec.expected_output,
@@ -143,7 +145,7 @@ class Kit:
         door = Door(
             agent, name, self.meter, self.journal,
             free=free, text_tools=spec.tool_calls == "text" and not free, tools=tools_of(self.settings.agents[agent]),
-            nudges=partial(self.looping.nudges, agent), fallbacks=self.fallbacks,
+            nudges=partial(self.looping.nudges, agent), fallbacks=self.fallbacks, recall=self.guard.recall,
         )  # fmt: skip
         return open_door(llm, door)
 

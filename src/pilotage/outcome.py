@@ -146,7 +146,7 @@ def _result(kit: Kit, ended: Ended, answer: Explanation | None) -> Result:
         citations=clean.tree(citations),
         unsupported=clean.tree([{"sentence": f.text, "reason": f.reason} for f in evidence.faults]),
         seconds=round(meter.seconds, 3), tokens=meter.tokens, usd=None if meter.unpriced else round(meter.usd, 9),
-        seal="", exit_code=errors.EXIT_FAILED,
+        seal="", exit_code=errors.EXIT_FAILED, parent=kit.parent,
         findings=clean.tree([f.model_dump() for f in evidence.findings]),
         verdicts=clean.tree([v.model_dump() for v in evidence.verdicts or []]),
         results=clean.tree(further_results(evidence)),

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotage.again import Again
 from pilotage.alerts.rules import check_alerts, shown_address
 from pilotage.alerts.watcher import Watcher
 from pilotage.checks.gate import Evidence
@@ -37,6 +38,7 @@ from pilotage.record.store import open_store
 from pilotage.report import harmless
 from pilotage.settings import CONFIG, TASKS, Settings, load, located
 from pilotage.signals import signals_end
+from pilotage.tape.recall import Recall
 from pilotage.telemetry import Session, open_sinks
 from pilotage.tools import build
 from pilotage.tools.database import Databases
@@ -81,6 +83,7 @@ class Runner:
         self.databases = Databases(settings.engine.databases, settings.root)
         self.redactor = Redactor(patterns=settings.engine.record.redact)
         self.engine: Engine = open_store(settings.store)
+        self.folder = knowledge  # when it is not that of the settings
         try:
             folder, index = knowledge or settings.knowledge, settings.runs / "index.sqlite"
             self.knowledge = Knowledge.open(folder, index, progress=progress)
@@ -92,9 +95,11 @@ class Runner:
 
     def answer(
         self, question: str, *, urls: Sequence[str] = (), listener: Listener | None = None, write: bool = True,
-        then: Callable[[Result], None] | None = None,
+        then: Callable[[Result], None] | None = None, again: Again | None = None, fresh: bool = False,
     ) -> Result:  # fmt: skip
         """One run; `urls` are pages to read before the crew starts, `then` tells the result while signals are held.
+
+        `again` is the run that it goes on from; a `fresh` one is answered by no cache.
 
         Raises ConfigError before anything is started; afterwards every end is an outcome.
         """
@@ -104,14 +109,16 @@ class Runner:
         journal = Journal(self.engine, self.redactor)
         if listener:
             journal.listen(harmless(listener))
-        kit, crew = self._build(question, journal, urls)
+        kit, crew = self._build(question, journal, urls, again)
         session = self.sinks.session(journal.run) if self.sinks else None
         if session:
             journal.listen(session)
         watcher = self._watcher()
         watcher.follow(journal)
         content = {"question": question, "settings": self._shown_settings(), "warnings": self.warnings}
-        facts = self._facts()
+        content |= {"urls": list(urls)} if urls else {}
+        content |= {"knowledge": str(self.folder)} if self.folder else {}
+        facts = self._facts() | (again.facts if again else {})
         with contextlib.closing(kit.desk), signals_end(kit.meter):
             journal.append("run_started", content, **facts)
             error = kick_off(crew, kit) if read_named(kit, urls) else None
@@ -140,7 +147,9 @@ class Runner:
         said = [*self.knowledge.warnings, *idle, *build.warnings(self.settings), *factory.warnings(self.settings)]
         return [*said, *([late] if pending else [])]
 
-    def _build(self, question: str, journal: Journal, urls: Sequence[str]) -> tuple[Kit, Crew]:
+    def _build(
+        self, question: str, journal: Journal, urls: Sequence[str], again: Again | None = None
+    ) -> tuple[Kit, Crew]:
         from pilotage.crew import Kit, build_crew
 
         spec = self.settings.engine
@@ -153,11 +162,23 @@ class Runner:
         named = [*hosts_in(" ".join([question, *urls])), *spec.web.sites]
         has = {agent: tools_of(entry) for agent, entry in agents.items()}
         policy = WhileItRuns(meter, spec.policy, self.settings.root, has, named)
-        guard = Guard(meter, journal, policy, secrets.token_hex(4), spec.tools)
-        desk = Desk(spec, question, self.knowledge, self.fetcher, policy, partial(guard.note, hidden=True))
+        number = secrets.token_hex(4)
+        recall = self._recall(number, again or Again(journal.run, "", journal.run, question))
+        guard = Guard(meter, journal, policy, recall, number, spec.tools)
+        desk = guard.shelf = Desk(
+            spec, question, self.knowledge, self.fetcher, policy, partial(guard.note, hidden=True)
+        )
         evidence = Evidence(desk.sources, searches=lambda: desk.searches, number=guard.number)
         kit = Kit(self.settings, question, desk, evidence, self.known_tools, self.databases, guard, meter, journal)
+        kit.parent = again.parent if again else None
         return kit, build_crew(kit)
+
+    def _recall(self, number: str, again: Again) -> Recall:
+        """What this run remembers of others."""
+        return Recall(
+            self.redactor, number, tape=again.tape, only=again.only, origin=again.origin, again=again.repeat,
+            done=again.done,
+        )  # fmt: skip
 
     def _watcher(self) -> Watcher:
         engine = self.settings.engine
@@ -181,7 +202,8 @@ class Runner:
         engine = self.settings.engine
         return {
             "model": factory.model_name(self.settings), "crew": engine.crew, "tags": engine.record.tags or None,
-            "host": platform.node() or None, "until": round(time.time() + engine.limits.seconds + LOST, 3),
+            "host": platform.node() or None, "pid": os.getpid(),
+            "until": round(time.time() + engine.limits.seconds + LOST, 3),
         }  # fmt: skip
 
     def _shown_settings(self) -> dict[str, Any]:
@@ -197,7 +219,7 @@ class Runner:
 def run_crew(
     question: str | None = None, *, settings: Settings | None = None, knowledge: Path | None = None,
     urls: Sequence[str] = (), listener: Listener | None = None, progress: Progress | None = None,
-    then: Callable[[Result], None] | None = None,
+    then: Callable[[Result], None] | None = None, again: Again | None = None, fresh: bool = False,
 ) -> Result:  # fmt: skip
     """Answer one question with the crew; `question` defaults to the one in config/pilotage.yaml.
 
@@ -213,7 +235,7 @@ def run_crew(
     )
     runner = Runner(settings, knowledge=knowledge, progress=progress)
     try:
-        return runner.answer(asked, urls=urls, listener=listener, then=then)
+        return runner.answer(asked, urls=urls, listener=listener, then=then, again=again, fresh=fresh)
     finally:
         runner.close()
 

@@ -6,6 +6,7 @@ Reading, overriding and checking names against each other is the work of setting
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
@@ -89,6 +90,7 @@ class ModelSpec(Strict):
 class EvidenceSpec(Strict):
     knowledge: Text = "knowledge"
     passages: int = Field(default=6, ge=1, le=50)
+    full_passages: int = Field(default=2, ge=0, le=50)
 
 
 class CapSpec(Strict):
@@ -119,6 +121,7 @@ class LimitSpec(Strict):
     tool_calls: int = Field(default=60, ge=1)
     tokens: int = Field(default=200_000, ge=1)
     usd: float = Field(default=1.0, gt=0)
+    usd_per_day: float | None = Field(default=None, gt=0)
     strict_budget: bool = False
     call_seconds: float = Field(default=60, gt=0)
     tool_seconds: float = Field(default=30, gt=0)
@@ -151,6 +154,47 @@ class LoopSpec(Strict):
 
 class CheckSpec(Strict):
     feedback_rounds: int = Field(default=1, ge=0, le=5)
+
+
+class CacheSpec(Strict):
+    """What is not paid for twice: verified answers, model calls at temperature 0, pages and searches."""
+
+    answers: bool = True
+    confirm: bool = True
+    calls: bool = True
+    pages: bool = True
+    tenant: Text | None = None
+    embedder: Text | None = None
+    answer_days: float = Field(default=30, gt=0)
+    call_days: float = Field(default=7, gt=0)
+    page_seconds: float = Field(default=3600, ge=0)
+    mb: float = Field(default=500, gt=0)
+
+
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Tokens = Annotated[int, BeforeValidator(lambda key: int(key) if isinstance(key, str) and key.isdecimal() else key)]
+
+
+class RatesSpec(Strict):
+    """US dollars per million tokens. What is absent costs what it is a part of: the prompt, the answer, `written`."""
+
+    input: Rate
+    output: Rate
+    cached: Rate | None = None
+    written: Rate | None = None
+    written_long: Rate | None = None
+    reasoning: Rate | None = None
+
+
+class PriceSpec(RatesSpec):
+    """One entry of config/prices.yaml, in force from the day `since` on; `request` is US dollars for each call.
+
+    `above` has the rates of a whole call whose prompt is longer than so many tokens.
+    """
+
+    request: Rate = 0.0
+    since: date | None = None
+    above: dict[Tokens, RatesSpec] = {}
 
 
 class SiteSpec(Strict):
@@ -187,7 +231,10 @@ class DatabaseSpec(Strict):
 
 
 class ServiceSpec(Strict):
-    """A tool made of a web address: {name} takes an argument, ${NAME} a secret of the environment."""
+    """A tool made of a web address: {name} takes an argument, ${NAME} a secret of the environment.
+
+    `side_effects` says whether asking it changes something; without it, a POST does.
+    """
 
     description: Text
     url: Text
@@ -196,6 +243,7 @@ class ServiceSpec(Strict):
     headers: dict[str, Text] = {}
     body: dict[str, Any] | None = None
     fields: list[Text] = []
+    side_effects: bool | None = None
 
 
 class CodeSpec(Strict):
@@ -215,6 +263,7 @@ class ToolRule(Strict):
     calls: int | None = Field(default=None, ge=0)
     seconds: float | None = Field(default=None, gt=0)
     isolate: bool | None = None
+    side_effects: bool | None = None
 
 
 class PolicySpec(Strict):
@@ -283,6 +332,7 @@ class EngineSpec(Strict):
     limits: LimitSpec = LimitSpec()
     loops: LoopSpec = LoopSpec()
     checks: CheckSpec = CheckSpec()
+    cache: CacheSpec = CacheSpec()
     web: WebSpec = WebSpec()
     databases: dict[str, DatabaseSpec] = {}
     services: dict[str, ServiceSpec] = {}

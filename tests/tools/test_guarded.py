@@ -23,6 +23,7 @@ from pilotage.record.journal import Event, Journal, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
 from pilotage.spec import LimitSpec, PolicySpec, ToolRule
+from pilotage.tape.recall import Recall
 from pilotage.tools import MARK, Marked, marked, tool
 from pilotage.tools.faults import DETAIL, SENTENCE
 from pilotage.tools.guarded import NOTED, Guard
@@ -87,7 +88,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         meter = Meter(LimitSpec(**limits), journal)
         spec = PolicySpec(tools={name: ToolRule(**rule) for name, rule in (rules or {}).items()}, agents=agents or {})
         has = {AGENT: ["probe", "nap", "here", "fail", "read_page"]}
-        return Bench(Guard(meter, journal, Policy(spec, tmp_path, has), NUMBER, module), meter, journal)
+        recall = Recall(journal.redactor, NUMBER)
+        return Bench(Guard(meter, journal, Policy(spec, tmp_path, has), recall, NUMBER, module), meter, journal)
 
     yield build
     engine.dispose()

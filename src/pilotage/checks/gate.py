@@ -34,6 +34,7 @@ from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.record.journal import Journal
 from pilotage.sandbox import CodeRun
 from pilotage.spec import CodeSpec
+from pilotage.tape.recall import Recall
 
 STARTS = 10.0  # seconds that a sandbox may take to start, beyond code.seconds, on a busy machine
 
@@ -67,7 +68,9 @@ class Gate:
         self, task: str, agent: str, kind: type[BaseModel], checks: Sequence[str],
         evidence: Evidence, meter: Meter, journal: Journal, rounds: int,
         schema: Schema | None = None, code: CodeSpec | None = None, context: Sequence[str] = (),
+        recall: Recall | None = None,
     ) -> None:  # fmt: skip
+        self.recall = recall or Recall(journal.redactor, "")
         self.task, self.agent, self.kind, self.checks = task, agent, kind, checks
         self.schema, self.code, self.context = schema, code or CodeSpec(), context
         self.evidence, self.meter, self.journal, self.rounds = evidence, meter, journal, rounds
@@ -84,6 +87,7 @@ class Gate:
             if faults:
                 return self._send_back(raw, check, faults)
             self._record(check, [])
+        self.recall.passed(self.task)
         self._accept(result)
         self.evidence.results[self.task] = result
         return True, result.model_dump_json()
@@ -152,6 +156,7 @@ class Gate:
 
     def _send_back(self, raw: str, check: str, faults: list[Fault]) -> tuple[bool, str]:
         self._record(check, faults)
+        self.recall.refused(self.task)
         if self.rounds <= 0:
             self.evidence.faults = faults
             if check == "form" and RESIDUE.search(raw):

@@ -18,9 +18,11 @@ from math import inf
 from typing import Any, TypeVar
 
 from pilotage.errors import LimitExceeded, PilotageError, StoreError
+from pilotage.guard.daily import DayBudget
 from pilotage.guard.ledger import Account, Hold, Worst, first_refusal
 from pilotage.guard.waiting import EndedMeanwhile, Late, Outcome, fail, start, wait_for
 from pilotage.record.journal import Journal
+from pilotage.record.spending import Held
 from pilotage.record.store import WAITS
 from pilotage.settings import AGENTS, CONFIG, TASKS
 from pilotage.spec import CapSpec, LimitSpec
@@ -60,6 +62,7 @@ class Meter:
         self.limits, self.journal = limits, journal
         journal.until, journal.on_failure = self._write_until, self._journal_failed
         self.ended: Ended | None = None
+        self._day = DayBudget(limits.usd_per_day, journal, self._write_until) if limits.usd_per_day else None
         self._run = Account(limits, "limits", CONFIG)
         self._run.clock.start()
         self._run_over = time.monotonic() + limits.seconds
@@ -129,11 +132,21 @@ class Meter:
         """Count the call that is about to be made and hold its worst case, or raise: RunEnded, LimitExceeded."""
         counted = ("model_calls",) if retry else ("model_calls", "iterations")
         held = worst if self.limits.strict_budget else None
-        return self._admit(agent, ("seconds", *counted, "tokens", "usd"), counted, held)
+        day = self._admit_today(held)
+        try:
+            return self._admit(agent, ("seconds", *counted, "tokens", "usd"), counted, held, day)
+        except PilotageError:
+            if self._day and day:
+                self._day.drop(day)
+            raise
 
     def before_tool_call(self, agent: str) -> None:
         """Count the call that is about to be made, or raise: RunEnded, LimitExceeded."""
         self._admit(agent, ("seconds", "tool_calls"), ("tool_calls",))
+
+    def before_served_call(self, agent: str) -> None:
+        """Count a model call that is answered from memory: an iteration like any other, which uses nothing."""
+        self._admit(agent, ("seconds", "iterations"), ("iterations",))
 
     def call_seconds(self, agent: str) -> tuple[float, str]:
         """How long one model call of the agent may take, and the key that says so."""
@@ -238,7 +251,18 @@ class Meter:
         for action in actions:
             action()
 
-    def _admit(self, agent: str, checked: Sequence[str], counted: Sequence[str], worst: Worst | None = None) -> Hold:
+    def _admit_today(self, worst: Worst | None) -> Held | None:
+        """Ask the budget of the day, not under the lock: the store may keep it waiting, and nobody else for it."""
+        self.raise_if_ended()
+        try:
+            return self._day.admit(worst.usd if worst else None) if self._day else None
+        except LimitExceeded as error:
+            raise self._stop(error) from None
+
+    def _admit(
+        self, agent: str, checked: Sequence[str], counted: Sequence[str],
+        worst: Worst | None = None, day: Held | None = None,
+    ) -> Hold:  # fmt: skip
         """Check every account of the agent, then count in each, under one lock. Ends the run at a cap, and raises."""
         with self._lock:
             self.raise_if_ended()
@@ -247,7 +271,7 @@ class Meter:
             if refusal is None:
                 for account in accounts:
                     account.count(counted)
-                return Hold(accounts, worst, self._lock)
+                return Hold(accounts, worst, self._lock, day)
         raise self._stop(refusal)
 
     def _check_time(self, agent: str) -> None:

@@ -66,6 +66,7 @@ class Attempt:
     streamed: bool = False
     started: float = field(default_factory=time.monotonic)
     usage: Counter[str] = field(default_factory=Counter)
+    block: dict[str, Any] = field(default_factory=dict)  # the provider's own usage block, until it is counted
     reported: bool = False  # whether CrewAI said that the call is complete, and why: `finish`
     finish: str | None = None
     left: bool = False
@@ -132,6 +133,11 @@ def pack(answer: Any) -> str:
     if isinstance(answer, list):
         return json.dumps([a.model_dump() if hasattr(a, "model_dump") else a for a in answer], default=str)
     return str(answer)
+
+
+def form_of(answer: Any) -> str:
+    """What kind of answer `pack` has made a text of."""
+    return "typed" if isinstance(answer, BaseModel) else "calls" if isinstance(answer, list) else "text"
 
 
 def wanted_tools(answer: str, *, in_words: bool = False) -> list[str]:

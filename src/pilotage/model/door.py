@@ -1,6 +1,6 @@
 """The door: every model call of a run goes through here, and nowhere else.
 
-    caps -> provider, in a thread with a deadline -> is it an answer? -> journal -> price
+    tape, cache -> caps -> provider, in a thread with a deadline -> is it an answer? -> journal -> price
         again on a fault that a retry can help; the next model when one has failed for good
 
 It is the only owner of retries: see model/retries.py. What is not covered: a call that was left behind at a provider
@@ -23,8 +23,9 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from pilotage.errors import ConfigError, LimitExceeded, PilotageError, StoreError, figure
 from pilotage.guard.limits import Ended, Hold, Meter, RunEnded
 from pilotage.model import retries
-from pilotage.model.answers import Attempt, BadAnswer, Call, Refused, Truncated, check, pack, wanted_tools
+from pilotage.model.answers import Attempt, BadAnswer, Call, Refused, Truncated, check, form_of, pack, wanted_tools
 from pilotage.model.fallbacks import Candidate, Fallbacks, all_failed
+from pilotage.model.known import Known
 from pilotage.model.prices import price
 from pilotage.model.subclass import guarded
 from pilotage.model.usage import Used, estimate, guess, reported
@@ -32,8 +33,10 @@ from pilotage.model.worst import longest_answer, worst_of
 from pilotage.names import DELEGATION, tool_name
 from pilotage.record.journal import Journal
 from pilotage.settings import AGENTS
+from pilotage.tape.keys import OF_ONE_PROVIDER
+from pilotage.tape.recall import Recall, unpacked
+from pilotage.tape.tape import Recorded
 
-OF_ONE_PROVIDER = "raw_tool_call_parts"  # what CrewAI keeps in a message for Gemini alone
 BACKOFF = wait_random_exponential(multiplier=0.5, max=8)  # full jitter, 0.5 to 8 s
 
 
@@ -71,8 +74,10 @@ class Door:
     def __init__(
         self, agent: str, name: str, meter: Meter, journal: Journal, *, free: bool = False, text_tools: bool = False,
         tools: Sequence[str] = (), nudges: Callable[[], list[str]] | None = None, fallbacks: Fallbacks | None = None,
+        recall: Recall | None = None,
     ) -> None:  # fmt: skip
         self.agent, self.name, self.meter, self.journal = agent, name, meter, journal
+        self.recall = recall or Recall(journal.redactor, "")
         self.free, self.text_tools, self.tools = free, text_tools, frozenset(tools)
         self.nudges, self.fallbacks = nudges or list, fallbacks or Fallbacks()
 
@@ -92,11 +97,14 @@ class Door:
         call = replace(call, messages=with_nudges(call.messages, self.nudges()))
         failures, again = [], False
         faults: list[Ended] = []
+        calls = [call, *(for_another(call) for _ in models[1:])]
+        if served := self._remembered([Asked(model, given, False) for model, given in zip(models, calls, strict=True)]):
+            return served[0]
         for number, model in enumerate(models):
             failure = self.fallbacks.why_lost(model)
             if failure is None:
                 try:
-                    return self._ask(Asked(model, call if number == 0 else for_another(call), again, faults))
+                    return self._ask(Asked(model, calls[number], again, faults))
                 except LimitExceeded as error:
                     self._explain(error, faults)
                     raise
@@ -111,6 +119,27 @@ class Door:
             failures.append(failure)
         ended = self.meter.end(all_failed(failures))
         raise Stopped(ended.reason, source="pilotage")
+
+    def _remembered(self, asked: Sequence[Asked]) -> tuple[Any] | None:
+        """The answer of one of these models to this very request, when an earlier run has it; None: ask."""
+        task = self.meter.task_of(self.agent)
+        if not self.recall.tape and not self.recall.calls:
+            return None
+        known = [self._known(each) for each in asked]
+        served = self.recall.model(task, self.agent, [each.key for each in known], known[0].cached)
+        if served is None:
+            return None
+        self.meter.before_served_call(self.agent)
+        used = next((n for n, each in enumerate(known) if each.key == served.call.key), 0)
+        answer = unpacked(served.call, asked[used].call.response_model)
+        self.journal.append(
+            "model_call", {"request": asked[used].request, "answer": served.call.answer},
+            agent=self.agent, task=task, model=asked[used].model.name, attempt=1, prompt_tokens=0, completion_tokens=0,
+            usd=0.0, seconds=0.0, key=known[used].key, form=served.call.form, served=served.by,
+            saved_tokens=served.call.tokens or None, saved_usd=served.call.usd,
+        )  # fmt: skip
+        self._note_unknown(asked[used], served.call.answer)
+        return (answer,)
 
     def _ask(self, asked: Asked) -> Any:
         """One model, with its retries."""
@@ -138,6 +167,7 @@ class Door:
     def _once(self, asked: Asked, number: int) -> Any:
         """One attempt: checked against the caps, made, judged, journalled."""
         llm, worst, answer = asked.model.llm, worst_of(asked.model, asked.call), None
+        known = self._known(asked)
         hold = self.meter.before_model_call(self.agent, retry=asked.again or number > 1, worst=worst)
         attempt = Attempt(number, streamed=bool(llm.stream))
         seconds, key = self.meter.call_seconds(self.agent)
@@ -148,7 +178,7 @@ class Door:
             fault = self._fault(asked, attempt, error, f"no answer within {seconds:g} s ({key})")
             bill = self._charge(hold, asked, attempt, answer, fault)
             with contextlib.suppress(*([StoreError] if self.meter.ended else [])):  # the journal may be sealed
-                self._record(asked, attempt, bill, error=f"{type(fault).__name__}: {fault}")
+                self._record(asked, attempt, bill, {"key": known.key}, error=f"{type(fault).__name__}: {fault}")
             if not isinstance(fault, PilotageError | HookAborted):
                 asked.faults.append(retries.provider_failure(fault, asked.model.name, self.journal.redactor))
             if fault is error:
@@ -157,10 +187,24 @@ class Door:
         finally:
             attempt.left = True
             llm.hang_up(attempt)
-        packed = pack(answer)
-        self._record(asked, attempt, self._charge(hold, asked, attempt, packed), answer=packed)
+        packed, form = pack(answer), form_of(answer)
+        bill = self._charge(hold, asked, attempt, packed)
+        redacted = self.recall.is_changed(packed)
+        facts = {"key": known.key, "form": form, "redacted": redacted or None}
+        self._record(asked, attempt, bill, facts, answer=packed)
+        if known.cached and not redacted and number == 1:
+            self._keep(known, asked, form, packed, bill)
         self._note_unknown(asked, packed)
         return answer
+
+    def _keep(self, known: Known, asked: Asked, form: str, answer: str, bill: Bill) -> None:
+        """Let the cache have this answer, once the checks of its task have passed."""
+        task = self.meter.task_of(self.agent)
+        call = Recorded(
+            self.journal.run, 0, task, self.agent, known.key, answer,
+            form=form, model=asked.model.name, tokens=bill.used.tokens, usd=bill.usd,
+        )  # fmt: skip
+        self.recall.keep(task, str(known.cached), call)
 
     def _fault(self, asked: Asked, attempt: Attempt, error: Exception, late: str) -> Exception:
         fault = retries.known_fault(error, attempt.usage, typed=asked.call.response_model is not None)
@@ -193,14 +237,17 @@ class Door:
         completion = longest_answer(asked.model.llm) if cut else guess("" if answer is None else pack(answer))
         return estimate(attempt.usage, guess([asked.call.messages, asked.call.tools or []]), completion)
 
-    def _record(self, asked: Asked, attempt: Attempt, bill: Bill, **outcome: str) -> None:
+    def _known(self, asked: Asked) -> Known:
+        return Known(asked.request, asked.call.response_model, asked.model, self.agent, self.recall)
+
+    def _record(self, asked: Asked, attempt: Attempt, bill: Bill, facts: dict[str, Any], **outcome: str) -> None:
         used = bill.used
         self.journal.append(
             "model_call", {"request": asked.request, **outcome},
             agent=self.agent, task=self.meter.task_of(self.agent), model=asked.model.name, attempt=attempt.number,
             prompt_tokens=used.prompt, completion_tokens=used.completion, cached_tokens=used.cached or None,
             estimated=used.estimated or None, usd="unpriced" if bill.usd is None else round(bill.usd, 9),
-            seconds=round(time.monotonic() - attempt.started, 4), failed="error" in outcome or None,
+            seconds=round(time.monotonic() - attempt.started, 4), failed="error" in outcome or None, **facts,
         )  # fmt: skip
 
     def _explain(self, error: LimitExceeded, faults: Sequence[Ended]) -> None:

@@ -26,13 +26,16 @@ from sqlalchemy.exc import DBAPIError
 
 from pilotage.errors import ConfigError, StoreError
 from pilotage.record.redact import Redactor
+from pilotage.record.spending import Held, book
 from pilotage.record.store import LOCKED, UNLOCK, WAITS, events, facets, identity, is_locked, payloads, runs, trying
 from pilotage.record.tally import Tally, facets_of
 
 GENESIS = "0" * 64
 PAGE = 500  # events that are read at once
 DIGEST = re.compile("[0-9a-f]{64}")
-COUNTS = ("model_calls", "tool_calls", "errors", "loops", "alerts", "tokens")  # of the tally, each a column
+COUNTS = (  # of the tally, each a column
+    "model_calls", "tool_calls", "errors", "loops", "alerts", "tokens", "served", "saved_usd",
+)  # fmt: skip
 # made once: SQLAlchemy takes longer to build a statement than SQLite to run it
 ADD_EVENT, ADD_RUN = insert(events), insert(runs)
 CHANGE_RUN = update(runs).where(runs.c.run == bindparam("of_run"))
@@ -90,15 +93,20 @@ class Journal:
         """Call `listener(event)` after each append, in the writing thread."""
         self._listeners.append(listener)
 
-    def append(self, kind: str, content: dict[str, Any] | None = None, **facts: Any) -> Event:
-        """Redact, hash, store; returns the event. `content` values that are not text are stored as JSON."""
+    def append(
+        self, kind: str, content: dict[str, Any] | None = None, *, freed: Held | None = None, **facts: Any
+    ) -> Event:  # fmt: skip
+        """Redact, hash, store; returns the event. `content` values that are not text are stored as JSON.
+
+        `freed` is what the budget of the day held for this call: it is free again with what the call has cost.
+        """
         cleaned = self.redactor.tree(content or {})  # before it is JSON, where a secret may stand escaped
         texts = {name: self.redactor.text(as_text(value)) for name, value in cleaned.items()}
         digests = {name: digest(text) for name, text in texts.items()}
         plain = _plain({name: self.redactor.tree(value) for name, value in facts.items()})
         try:
             with self._lock:
-                event = self._append(kind, plain, texts, digests)
+                event = self._append(kind, plain, texts, digests, freed)
         except StoreError as error:
             if not self._sealed:
                 self.failure = self.failure or error
@@ -108,7 +116,9 @@ class Journal:
             listener(event)
         return event
 
-    def _append(self, kind: str, facts: dict[str, Any], texts: dict[str, str], digests: dict[str, str]) -> Event:
+    def _append(
+        self, kind: str, facts: dict[str, Any], texts: dict[str, str], digests: dict[str, str], freed: Held | None
+    ) -> Event:  # fmt: skip
         if self._sealed:  # a call left behind comes back after the end: it may not touch the sealed chain
             raise StoreError(f"The journal of {self.run} is sealed")
         event = Event(
@@ -117,7 +127,7 @@ class Journal:
         event = Event(**{**event.as_json(), "hash": event.compute_hash()})
         self._tally.add(event)
         try:
-            self._store_while_locked(event, texts)
+            self._store_while_locked(event, texts, freed)
         except BaseException:
             self._tally = Tally.from_text(self._counted)
             raise
@@ -127,9 +137,9 @@ class Journal:
         self._sealed = kind == "run_ended"
         return event
 
-    def _store_while_locked(self, event: Event, texts: dict[str, str]) -> None:
+    def _store_while_locked(self, event: Event, texts: dict[str, str], freed: Held | None) -> None:
         try:
-            trying(lambda: self._store(event, texts), self._gives_up)
+            trying(lambda: self._store(event, texts, freed), self._gives_up)
         except DBAPIError as error:
             if is_locked(error):
                 raise StoreError(f"The journal {LOCKED}", hint=UNLOCK) from None
@@ -140,7 +150,7 @@ class Journal:
         self._locked_since = since if self._locked_since is None else self._locked_since
         return self.until(self._locked_since)
 
-    def _store(self, event: Event, texts: dict[str, str]) -> None:
+    def _store(self, event: Event, texts: dict[str, str], freed: Held | None) -> None:
         with self.engine.begin() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             self._check_place(connection)
@@ -149,6 +159,7 @@ class Journal:
                 connection.execute(KEEP_PAYLOAD, row)
             connection.execute(ADD_EVENT, as_row(event))
             self._list(connection, event)
+            book(connection, event.run, event.kind, event.at, event.facts, freed)
 
     def _list(self, connection: Connection, event: Event) -> None:
         """Keep what is listed about the run in step with its events."""
@@ -187,7 +198,7 @@ def listed(event: Event, tally: Tally) -> dict[str, Any]:
     row |= {"usd": tally.cost, "updated": event.at, "tally": tally.as_text()}
     if event.kind == "run_started":
         row |= {"started": event.at, "question": event.content.get("question") or "", "model": facts.get("model", "")}
-        row |= {name: facts[name] for name in ("host", "until", "origin") if name in facts}
+        row |= {name: facts[name] for name in ("host", "until", "origin", "parent") if name in facts}
     elif event.kind == "run_ended":
         row |= {name: facts.get(name) for name in ("outcome", "seconds", "tokens", "usd")} | {"seal": event.hash}
     elif event.kind == "session_ended":  # of another program: its title is known when its root span is over

@@ -99,6 +99,11 @@ class Redactor:
             return plain
         return self._clean(plain)
 
+    @staticmethod
+    def plain(value: Any) -> Any:
+        """The value as `tree` gives it back when there is nothing to take out."""
+        return _plain(value, [])
+
     def deep(self, value: Any) -> Any:
         """As `tree` for what was read from JSON, and inside texts that are JSON, where secrets may stand escaped.
 

@@ -6,6 +6,7 @@ runs      one row per run for listing, and facets, what a run can be found by: d
           of truth
 spans     which spans of other programs are recorded already: a sender that repeats itself is heard once
 alerts    what has fired, for the cool-down between processes
+spending  what each run has cost on each day, for the budget of a day between processes
 
 SQLite itself waits only BUSY for a lock that another process holds: who writes decides how long it tries again, so that
 a signal or the end of a run is never behind a lock. What is not covered: a disk that hangs inside one write.
@@ -99,6 +100,9 @@ runs = Table(
     Column("loops", Integer, nullable=False, server_default="0"),
     Column("alerts", Integer, nullable=False, server_default="0"),
     Column("tally", Text),  # JSON of record/tally.py
+    Column("parent", String(32)),  # the run that this one goes on from
+    Column("served", Integer, nullable=False, server_default="0"),  # calls that were not made again
+    Column("saved_usd", Float, nullable=False, server_default="0"),
 )
 facets = Table(
     "facets",
@@ -128,7 +132,17 @@ alerts = Table(
     Column("text", Text, nullable=False),
     Column("delivered", Text, nullable=False, server_default="{}"),  # JSON: channel -> true, or why not
 )
+spending = Table(
+    "spending",
+    metadata,
+    Column("day", String(10), primary_key=True),  # of UTC
+    Column("run", String(32), primary_key=True),
+    Column("usd", Float, nullable=False, server_default="0"),
+    Column("held", Float, nullable=False, server_default="0"),  # for calls under way, in a strict budget
+    sqlite_with_rowid=False,
+)
 INDEXES = (
+    Index("spending_run", spending.c.run),
     Index("runs_started", runs.c.started),
     Index("facets_value", facets.c.name, facets.c.value),
     Index("alerts_rule", alerts.c.rule, alerts.c.at),

@@ -6,13 +6,17 @@
         return len(text.split())
 
 What it raises reaches the agent as one sentence and the journal in full. `isolate=True` runs it in a process of its
-own, which is killed at its timeout: for calls that block. The policy in config/pilotage.yaml stands before each call.
+own, which is killed at its timeout: for calls that block. `side_effects=True` says that it changes something in the
+world: a run that is resumed does not do it again, and `idempotency_key()` inside of it names the call to a service that
+tells a repetition from a second order. The policy in config/pilotage.yaml stands before each call.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -21,6 +25,7 @@ from pilotage.errors import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 MARK = "__pilotage_tool__"
+_key: ContextVar[str] = ContextVar("idempotency_key", default="")
 
 
 @dataclass(frozen=True)
@@ -29,16 +34,22 @@ class Marked:
 
     timeout: float | None = None
     isolate: bool = False
+    side_effects: bool = False
 
 
 @overload
 def tool(function: Function) -> Function: ...
 @overload
-def tool(*, timeout: float | None = None, isolate: bool = False) -> Callable[[Function], Function]: ...
-def tool(function: Any = None, *, timeout: float | None = None, isolate: bool = False) -> Any:
+def tool(
+    *, timeout: float | None = None, isolate: bool = False, side_effects: bool = False
+) -> Callable[[Function], Function]: ...
+def tool(
+    function: Any = None, *, timeout: float | None = None, isolate: bool = False, side_effects: bool = False
+) -> Any:  # fmt: skip
     """Mark a function as a tool that agents.yaml may name.
 
-    `timeout` in seconds, else limits.tool_seconds; `isolate` runs it in a child process that can be killed.
+    `timeout` in seconds, else limits.tool_seconds; `isolate` runs it in a child process that can be killed;
+    `side_effects` when it changes something in the world (sends, pays, deletes), which must not happen twice.
     """
 
     def mark(function: Any) -> Any:
@@ -49,10 +60,25 @@ def tool(function: Any = None, *, timeout: float | None = None, isolate: bool = 
                 f"{where(function)}: the tool {function.__name__} has a timeout of {timeout!r} against seconds above 0",
                 hint="leave it out for limits.tool_seconds",
             )
-        setattr(function, MARK, Marked(timeout, isolate))
+        setattr(function, MARK, Marked(timeout, isolate, side_effects))
         return function
 
     return mark(function) if function is not None else mark
+
+
+def idempotency_key() -> str:
+    """Inside a tool with side effects: the name of this call, the same when a run is resumed; elsewhere ""."""
+    return _key.get()
+
+
+@contextmanager
+def known_as(key: str) -> Iterator[None]:
+    """The call made meanwhile goes by this idempotency key."""
+    before = _key.set(key)
+    try:
+        yield
+    finally:
+        _key.reset(before)
 
 
 def marked(function: Any) -> Marked:

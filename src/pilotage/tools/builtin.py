@@ -39,7 +39,7 @@ class BuiltIn:
         if name in self.settings.engine.services:
             return self._service(name)
         made: dict[str, Callable[[], Tool]] = {
-            "search_knowledge": lambda: self.desk.search_knowledge,
+            "search_knowledge": lambda: self._search_knowledge(agent),
             "read_source": lambda: self.desk.read_source,
             PAGES: lambda: self.desk.read_page,
             "query_db": self._query_db,
@@ -48,6 +48,12 @@ class BuiltIn:
             "check_data": lambda: self._check_data(agent),
         }
         return made[name]()
+
+    def _search_knowledge(self, agent: str) -> Tool:
+        """Shortened for an agent that may open the rest."""
+        allowed = self.settings.engine.policy.agents.get(agent)
+        opens = "read_source" in self.settings.agents[agent].tools and (allowed is None or "read_source" in allowed)
+        return self.desk.search_as(agent) if opens else self.desk.search_knowledge
 
     def _query_db(self) -> Tool:
         def query_db(sql: str, database: str = "") -> dict[str, Any]:

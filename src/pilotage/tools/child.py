@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pilotage.errors import PilotageError
+from pilotage.tools import known_as
 from pilotage.tools.plain import plain
 
 
@@ -34,12 +35,15 @@ def find(module: str, name: str) -> Any:
     return function
 
 
-def call(module: str, name: str, arguments: dict[str, Any], begun: Callable[[], None] = lambda: None) -> Any:
+def call(
+    module: str, name: str, arguments: dict[str, Any], key: str = "", begun: Callable[[], None] = lambda: None
+) -> Any:
     """`module.name(**arguments)`; `name` may be a CrewAI tool object's own name. `begun` once it is imported."""
     function = find(module, name)
     begun()
-    result = function(**arguments)
-    return asyncio.run(result) if inspect.iscoroutine(result) else result
+    with known_as(key):
+        result = function(**arguments)
+        return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
 def main() -> None:

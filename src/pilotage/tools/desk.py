@@ -6,20 +6,23 @@ agent quotes is checked against the sources that stand here, whatever it says th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pilotage.errors import ToolError
-from pilotage.evidence.knowledge import Hit, Knowledge
+from pilotage.evidence.knowledge import Knowledge
 from pilotage.evidence.pages import Pages
 from pilotage.evidence.passages import Passage
+from pilotage.guard.hosts import hosts_in
 from pilotage.guard.policy import PAGES, Policy
 from pilotage.spec import EngineSpec
+from pilotage.tools.hits import Shown, place, told
 
 if TYPE_CHECKING:
     from pilotage.reading.page import Page
@@ -44,42 +47,68 @@ class Desk:
     sources: dict[str, str] = field(default_factory=dict)
     where: dict[str, str] = field(default_factory=dict)
     searches: int = 0
+    shown: dict[str, Shown] = field(default_factory=dict)  # by agent, what its conversation holds
 
     def __post_init__(self) -> None:
         self._pages: Pages | None = None
+        self._owed: list[str] = []  # pages that an earlier run has read: searched from the next search on
         self._lock, self._closed = threading.Lock(), False
 
     def search_knowledge(self, query: str) -> dict[str, Any]:
-        """Search the documents. Returns passages: source id, best quote, score from 0 to 1, text."""
+        """Search the documents. Returns passages: source id, text, and its best quotes as [start, end, score]."""
+        return self._search(query, Shown())
+
+    def search_as(self, agent: str) -> Callable[[str], dict[str, Any]]:
+        """The search of an agent that can open what it is not shown: see tools/hits.py."""
+
+        def search_knowledge(query: str) -> dict[str, Any]:
+            """Search the documents. Returns passages, best first: of the best the text, and quotes as [start, end, score];
+            of the others one quote. read_source opens them in whole.
+            """
+            return self._search(query, self.shown.setdefault(agent, Shown()), self.spec.evidence.full_passages)
+
+        return search_knowledge
+
+    def forget(self, agent: str) -> None:
+        """The agent's next conversation holds nothing yet."""
+        self.shown.pop(agent, None)
+
+    def _search(self, query: str, shown: Shown, most: int | None = None) -> dict[str, Any]:
+        self._read_owed()
         allowed = self._may_find if self.policy.rule("search_knowledge").folders is not None else None
         found = self.knowledge.search(query, self.spec.evidence.passages, pages=self._pages, allowed=allowed)
         self.searches += 1
-        entries = [_as_hit(hit) for hit in found.hits]
-        shown = _fitting(entries, self._room(1 - ASIDE)) or entries[:1]
-        for hit in found.hits[: len(shown)]:
-            self._read(hit.passage)
-        left_out = len(entries) - len(shown)
+        entries, before = told(found.hits, shown, most)
+        fitting = _fitting([entry for _, entry in entries], self._room(1 - ASIDE))
+        shown.add(fitting)
+        kept = entries[: max(1, len(fitting))]
+        for passage, _ in kept:
+            self._read(passage)
+        left_out = len(entries) - len(kept)
         notes = [*found.notes, *([f"{left_out} more do not fit (limits.result_chars)"] if left_out else [])]
-        return {"passages": shown} | ({"notes": notes} if notes else {})
+        return {
+            "passages": [entry for _, entry in kept],
+            **({"shown_before": ", ".join(before)} if before else {}),
+            **({"notes": notes} if notes else {}),
+        }
 
     def read_source(self, source: str) -> dict[str, Any]:
         """Open one source by its id, such as caps.md#3f9a2c, and return its text as it stands there."""
+        self._read_owed()
         passage = self.knowledge.passage(source) or (self._pages.passage(source) if self._pages else None)
         if passage is None and source in self.sources:
             return {"source": source, "where": self.where[source], "text": self.sources[source]}
         if passage is None or not self._may_open(passage.path):
             return {"source": source, "error": "there is no such source"}
         self._read(passage)
-        return {"source": source, "where": passage.where, "title": passage.title, "text": passage.text}
+        return {"source": source, "where": place(passage), "title": passage.title, "text": passage.text}
 
     def read_page(self, url: str, looking_for: str = "") -> dict[str, Any]:
         """Read a web page. Returns its passages with their source ids, and its links.
 
         Of a long page, the passages are returned that fit what you are looking for (default: the question).
         """
-        from pilotage.reading.page import fetch_page  # the parser is loaded with the first page
-
-        page = fetch_page(url, self.fetcher, self.spec.web, lambda hop: self.policy.denies_url(PAGES, hop))
+        page = self._fetch(url)
         self.suspect(PAGES, page.url, [text.partition(": ")[2] for text in page.hidden])  # without its kind
         pages = self._open_pages()
         passages = pages.add(page)
@@ -94,6 +123,39 @@ class Desk:
         self.sources[source], self.where[source] = text, where
         return source
 
+    def read_in(self, result: Any) -> dict[str, Any]:
+        """The sources of this run that a tool's result names, with the digest of each text."""
+        named = {str(entry["source"]) for entry in _entries(result)}
+        return {
+            source: {"where": self.where[source], "sha": _digest(self.sources[source])}
+            for source in sorted(named & self.sources.keys())
+        }
+
+    def put_back(self, tool: str, arguments: Mapping[str, Any], result: str, read: Mapping[str, Any]) -> bool:
+        """Make the sources of an earlier call sources of this run; False when one of them is not to be had any more."""
+        try:
+            shown = json.loads(result)
+        except ValueError:
+            shown = {}
+        texts = {str(entry["source"]): str(entry.get("text", "")) for entry in _entries(shown)}
+        found = {source: self._text_of(source, fact["sha"], texts.get(source, "")) for source, fact in read.items()}
+        if None in found.values():
+            return False
+        for source, text in found.items():
+            self.sources[source], self.where[source] = str(text), read[source]["where"]
+        self.searches += tool == "search_knowledge"
+        if tool == PAGES:
+            self._owed.append(str(arguments.get("url", "")))
+        if tool == "search_web":
+            self.policy.name_hosts(host for hit in shown.get("results", []) for host in hosts_in(hit["link"])[:1])
+        return True
+
+    def _text_of(self, source: str, sha: str, shown: str) -> str | None:
+        """The text of that digest: as the result shows it, else as it stands in the documents now."""
+        passage = None if _digest(shown) == sha else self.knowledge.passage(source)
+        texts = (shown, passage.text if passage else "", self.sources.get(source, ""))
+        return next((text for text in texts if _digest(text) == sha), None)
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
@@ -107,6 +169,19 @@ class Desk:
                 raise ToolError("the run has ended")
             self._pages = self._pages or Pages.beside(self.knowledge)
             return self._pages
+
+    def _fetch(self, url: str) -> Page:
+        from pilotage.reading.page import fetch_page  # the parser is loaded with the first page
+
+        return fetch_page(url, self.fetcher, self.spec.web, lambda hop: self.policy.denies_url(PAGES, hop))
+
+    def _read_owed(self) -> None:
+        """Read the pages of an earlier run, most likely from the cache; one that is gone is not searched."""
+        with self._lock:
+            owed, self._owed = self._owed, []
+        for url in owed:
+            with contextlib.suppress(ToolError):
+                self._open_pages().add(self._fetch(url))
 
     def _best(self, pages: Pages, url: str, passages: list[Passage], wanted: str) -> list[Passage]:
         """All passages in order when they fit, else the best for what is wanted, in order."""
@@ -157,12 +232,20 @@ class Desk:
         self.where[passage.source] = ", ".join(dict.fromkeys(filter(None, place)))
 
 
-def _as_hit(hit: Hit) -> dict[str, Any]:
-    passage = hit.passage
-    return {
-        "source": passage.source, "where": passage.where, "score": round(hit.score, 3), "quote": hit.quote,
-        "text": passage.text,
-    }  # fmt: skip
+def _entries(result: Any) -> Iterator[dict[str, Any]]:
+    """Whatever in a result names a source."""
+    if isinstance(result, dict):
+        if "source" in result:
+            yield result
+        for value in result.values():
+            yield from _entries(value)
+    elif isinstance(result, list):
+        for value in result:
+            yield from _entries(value)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _as_passage(passage: Passage) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What stands around each tool call: caps, policy, time-out, fence, journal.
 
-    caps -> policy -> arguments -> tool, in a thread or a process with a deadline -> clean, cut, fenced -> journal
+    policy -> arguments -> tape -> caps -> tool, in a thread or a process with a deadline -> cleaned, fenced -> journal
 
 What a tool raises reaches the agent as one sentence; a call that is denied, or whose arguments do not fit, never runs.
+A call that the tape of an earlier run answers does not run either, and what it had read is there to be cited again.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ import json
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
 from pilotage.errors import LimitExceeded, PilotageError, ToolError
 from pilotage.guard.fence import clean, fence, suspects
-from pilotage.guard.limits import Meter, RunEnded
+from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.guard.policy import Denial, Policy
+from pilotage.names import DELEGATION
 from pilotage.record.journal import Journal
-from pilotage.tools import marked
+from pilotage.tape.recall import Drift, Recall, Served
+from pilotage.tools import known_as, marked
 from pilotage.tools.aside import printing_aside
 from pilotage.tools.child import find
 from pilotage.tools.faults import detail, sentence
@@ -37,15 +41,38 @@ NOTED = 20  # stretches of one result that are journalled as suspicious
 GRACE = 1.0  # seconds for killing a process before its thread is left behind
 
 
+class Shelf(Protocol):
+    """Where what a call has read is kept, and put again when the call is answered from the tape."""
+
+    def read_in(self, result: Any) -> dict[str, Any]: ...
+    def put_back(self, tool: str, arguments: Mapping[str, Any], result: str, read: Mapping[str, Any]) -> bool: ...
+
+
 @dataclass(frozen=True)
+class ToolCall:
+    """One call of a tool: by whom, with which arguments, and the key by which it is known again."""
+
+    name: str
+    function: Callable[..., Any]
+    agent: str
+    task: str | None
+    arguments: dict[str, Any]
+    key: str
+    idempotency: str = ""  # of a call that changes something
+
+
+@dataclass
 class Guard:
     """The guard of one run. `number` marks its fences: nobody outside can know it."""
 
     meter: Meter
     journal: Journal
     policy: Policy
+    recall: Recall
     number: str
     module: str | None = None  # of the user's tools, for those in a process of their own
+    shelf: Shelf | None = None
+    _made: Counter[tuple[str | None, str, str]] = field(default_factory=Counter)
     _noted: set[tuple[str, str]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -65,14 +92,19 @@ class Guard:
         schema: type[BaseModel] | None = None,
     ) -> tuple[str, bool]:  # fmt: skip
         """What the agent gets, and whether it is a result. Raises when a cap of the run is reached."""
-        self.meter.before_tool_call(agent)
-        if denial := self.policy.denies(agent, name, arguments):
-            return self.deny(name, agent, arguments, denial), False
+        self.meter.raise_if_ended()
+        denial, read, problem = self.policy.denies(agent, name, arguments), arguments, ""
         try:
-            read = read_arguments(schema, function, arguments) if schema else arguments
+            read = read_arguments(schema, function, arguments) if schema and not denial else arguments
         except ToolError as error:
-            return self._not_called(name, agent, arguments, str(error)), False
-        return self._run(name, function, agent, read)
+            problem = str(error)
+        call = None if denial or problem else self._named_call(name, function, agent, read)
+        if call and (served := self._recalled(call)):
+            return self._serve(call, served)
+        self.meter.before_tool_call(agent)
+        if denial:
+            return self.deny(name, agent, arguments, denial), False
+        return self._run(call) if call else (self._not_called(name, agent, arguments, problem), False)
 
     def refuse(self, name: str, agent: str, arguments: Any) -> str:
         """Count and journal a call whose arguments are no object; returns the sentence for the agent."""
@@ -108,37 +140,85 @@ class Guard:
         for excerpt in new:
             self.journal.append("suspicious", {"excerpt": excerpt}, tool=tool, source=source, hidden=hidden or None)
 
-    def _run(self, name: str, function: Callable[..., Any], agent: str, arguments: dict[str, Any]) -> tuple[str, bool]:
-        started = time.monotonic()
-        failure: Exception | None = None
+    def _named_call(self, name: str, function: Callable[..., Any], agent: str, arguments: dict[str, Any]) -> ToolCall:
+        task, key = self.meter.task_of(agent), self.recall.tool_key(name, arguments)
+        if not self._changes_something(name, function):
+            return ToolCall(name, function, agent, task, arguments, key)
+        with self._lock:
+            self._made[task, agent, key] += 1
+            number = self._made[task, agent, key]
+        return ToolCall(name, function, agent, task, arguments, key, self.recall.idempotency(task, agent, key, number))
+
+    def _changes_something(self, name: str, function: Callable[..., Any]) -> bool:
+        ruled = self.policy.rule(name).side_effects
+        return marked(function).side_effects if ruled is None else ruled
+
+    def _recalled(self, call: ToolCall) -> Served | None:
+        """What the tape has for this call, with its sources put back; a delegation is gone through again."""
+        if call.name in DELEGATION:
+            return None
         try:
-            result = self._shown(name, self._result(name, function, agent, arguments))
+            found = self.recall.tool(call.task, call.agent, call.key, effects=bool(call.idempotency), name=call.name)
+        except Drift as error:
+            raise RunEnded(self.meter.end(Ended("failed", str(error), error.hint)).reason) from None
+        if found is None or self.shelf is None or found.call.failed:
+            return found
+        back = self.shelf.put_back(call.name, call.arguments, found.call.answer, found.call.read)
+        return found if back or call.idempotency else None
+
+    def _serve(self, call: ToolCall, served: Served) -> tuple[str, bool]:
+        """The result of an earlier run, as if the tool had run."""
+        result = served.call.answer
+        self.note(call.name, call.name, [result])
+        self._journal(call, {"result": result, "read": served.call.read}, 0.0, served.call.failed, served=served.by)
+        return (result, False) if served.call.failed else (fence(result, call.name, self.number), True)
+
+    def _run(self, call: ToolCall) -> tuple[str, bool]:
+        failure: Exception | None = None
+        read: dict[str, Any] = {}
+        if call.idempotency:
+            self.journal.append(
+                "tool_started", {"arguments": call.arguments}, agent=call.agent, task=call.task, tool=call.name,
+                key=call.key, idempotency=call.idempotency,
+            )  # fmt: skip
+        started = time.monotonic()
+        try:
+            value = _clean(self._result(call))
+            result = self._shown(call.name, value)
+            read = self.shelf.read_in(value) if self.shelf else {}
         except (RunEnded, LimitExceeded) as error:
             failure = error
-            result = f"{name} was stopped: {error}" if self.meter.ended else f"{name} failed: {_own(error)}"
+            result = f"{call.name} was stopped: {error}" if self.meter.ended else f"{call.name} failed: {_own(error)}"
         except Exception as error:
-            result, failure = f"{name} failed: {sentence(error)}", error
-        trace = detail(failure, self.policy.root) if failure else ""
-        content = {"arguments": arguments, "result": result} | ({"error": trace} if trace else {})
-        self.journal.append(
-            "tool_call", content,
-            agent=agent, task=self.meter.task_of(agent), tool=name, seconds=round(time.monotonic() - started, 4),
-            failed=failure is not None or None,
-        )  # fmt: skip
-        return (result, False) if failure else (fence(result, name, self.number), True)
+            result, failure = f"{call.name} failed: {sentence(error)}", error
+        content: dict[str, Any] = {"result": result} | ({"read": read} if read else {})
+        if trace := detail(failure, self.policy.root) if failure else "":
+            content["error"] = trace
+        stopped = failure is not None and self.meter.ended is not None
+        self._journal(call, content, time.monotonic() - started, failure is not None, stopped=stopped or None)
+        return (result, False) if failure else (fence(result, call.name, self.number), True)
 
-    def _result(self, name: str, function: Callable[..., Any], agent: str, arguments: dict[str, Any]) -> Any:
+    def _journal(self, call: ToolCall, content: dict[str, Any], seconds: float, failed: bool, **facts: Any) -> None:
+        self.journal.append(
+            "tool_call", {"arguments": call.arguments, **{name: text for name, text in content.items() if text}},
+            agent=call.agent, task=call.task, tool=call.name, seconds=round(seconds, 4), failed=failed or None,
+            key=call.key, idempotency=call.idempotency or None,
+            redacted=self.recall.is_changed(content["result"]) or None, **facts,
+        )  # fmt: skip
+
+    def _result(self, call: ToolCall) -> Any:
         """What the tool returned, as JSON knows it, before its time is over."""
+        name, function, agent = call.name, call.function, call.agent
         seconds, key = self._cap(name, function, agent)
         wanted = self.policy.rule(name).isolate
         if not (marked(function).isolate if wanted is None else wanted):
-            return self.meter.within(agent, seconds, key, lambda: _called(function, arguments), what=name, late=False)
+            return self.meter.within(agent, seconds, key, lambda: _called(call), what=name, late=False)
         module = self._module_of(name)
 
         def isolated() -> Any:
             self.meter.raise_if_ended()  # a process is not started for nobody
             try:
-                return run_isolated(module, name, arguments, seconds, self.meter.at_end)
+                return run_isolated(module, name, call.arguments, seconds, self.meter.at_end, call.idempotency)
             except TimeoutError as error:
                 raise TimeoutError(f"{error} ({key})") from None
 
@@ -162,8 +242,8 @@ class Guard:
         return self.module or ""
 
     def _shown(self, name: str, value: Any) -> str:
-        """The result as text: cleaned, cut, what looks suspicious in it noted."""
-        value, most = _clean(value), self.meter.limits.result_chars
+        """The result, cleaned, as text: cut, what looks suspicious in it noted."""
+        most = self.meter.limits.result_chars
         source = str(value.get("source") or value.get("url") or name) if isinstance(value, Mapping) else name
         self.note(name, source, list(_first(most, _texts(value))))
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -172,10 +252,10 @@ class Guard:
         return text
 
 
-def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+def _called(call: ToolCall) -> Any:
     try:
-        with printing_aside():
-            result = function(**arguments)
+        with printing_aside(), known_as(call.idempotency):
+            result = call.function(**call.arguments)
             return plain(asyncio.run(result) if inspect.iscoroutine(result) else result)
     except Exception:
         raise

@@ -37,13 +37,15 @@ class Failed(Exception):
 
 
 def run_isolated(
-    module: str, name: str, arguments: Mapping[str, Any], seconds: float, on_start: Callable[[Callable[[], None]], None]
-) -> Any:
+    module: str, name: str, arguments: Mapping[str, Any], seconds: float,
+    on_start: Callable[[Callable[[], None]], None], key: str = "",
+) -> Any:  # fmt: skip
     """The result of `module.name(**arguments)` in a child process.
 
-    `on_start` is given a function that kills it. TimeoutError when it was killed at `seconds`, Failed when it raised.
+    `on_start` is given a function that kills it; `key` is the call's idempotency key. TimeoutError when it was killed
+    at `seconds`, Failed when it raised.
     """
-    request = json.dumps({"module": module, "name": name, "arguments": dict(arguments)}, default=str)
+    request = json.dumps({"module": module, "name": name, "arguments": dict(arguments), "key": key}, default=str)
     with tempfile.TemporaryFile() as answer:  # no pipe, which a child of the tool could hold open
         group = _Group(_start(answer))
         printed = threading.Thread(target=_pass_on, args=(group.process.stderr,), daemon=True)

@@ -1,7 +1,8 @@
 """Tools made of a web address: `services` in config/pilotage.yaml, a typed function each.
 
 {name} takes an argument, ${NAME} a value of the environment, which never appears in what comes back. The host is fixed
-by the setting. What is not covered: an API that changes something when it is asked; `policy` decides who may ask.
+by the setting. A POST is taken to change something (`side_effects`) and carries an Idempotency-Key. What is not
+covered: an API that changes something when it is asked by GET; `policy` decides who may ask.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import quote, unquote
 from pilotage.errors import ConfigError, ToolError, nearest
 from pilotage.guard.fence import clean
 from pilotage.spec import ServiceSpec
+from pilotage.tools import MARK, Marked, idempotency_key
 from pilotage.tools.environment import check_references, fill, hiding, references
 from pilotage.tools.fields import Missing, check_path, select
 
@@ -70,6 +72,8 @@ def service_tool(
         values = {key: _typed(key, kind, given[key]) for key, kind in spec.arguments.items()}
         url = _address(spec.url, values, environment)
         headers = {key: fill(value, environment) for key, value in spec.headers.items()}
+        if key := idempotency_key():
+            headers = {"Idempotency-Key": key} | headers
         body = None if spec.body is None else _body(spec.body, values, environment)
         try:
             fetched = fetcher.fetch(
@@ -88,6 +92,7 @@ def service_tool(
     ask.__doc__ = spec.description
     ask.__annotations__ = {key: TYPES[kind] for key, kind in spec.arguments.items()} | {"return": dict[str, Any]}
     ask.__signature__ = signature  # type: ignore[attr-defined]
+    setattr(ask, MARK, Marked(side_effects=spec.method == "POST" if spec.side_effects is None else spec.side_effects))
     return ask
 
 

@@ -1,0 +1,156 @@
+"""What is asked before a call is made: the tape of an earlier run, then the cache of calls. Both may be absent.
+
+An answer that was really given is kept aside until the checks of its task have passed; then the cache gets it. The
+answer that failed a check never gets there, nor does any call of a task that did not end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pilotage.errors import PilotageError
+from pilotage.record.redact import Redactor
+from pilotage.tape.keys import model_key, tool_key
+from pilotage.tape.tape import Begun, Recorded, Tape
+
+TAPE, CACHE = "tape", "cache"
+
+
+class Drift(PilotageError):
+    """A call that the tape should have answered is not on it."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """An answer that costs nothing, and where it comes from: `by` is tape or cache, `call` what was recorded."""
+
+    by: str
+    call: Recorded
+
+
+class Calls(Protocol):
+    """The cache of calls, as `Recall` uses it."""
+
+    def key_of(self, key: str, model: str, llm: Any, agent: str) -> str | None: ...
+    def get(self, key: str) -> Recorded | None: ...
+    def put(self, key: str, call: Recorded) -> None: ...
+
+
+class Recall:
+    """The memory of one run. `number` is that of its fences; with `only`, a call that is not on the tape is a Drift.
+
+    `origin` is the first run of its line. Tools named in `again` may repeat what they have done; of those in `done` the
+    user says that a call of which nobody knows the end was done.
+    """
+
+    def __init__(
+        self, redactor: Redactor, number: str, *, tape: Tape | None = None, calls: Calls | None = None,
+        only: bool = False, origin: str = "", again: Collection[str] = (), done: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        self.tape, self.calls, self.only, self.origin = tape, calls, only, origin
+        self.again, self.done = frozenset(again), frozenset(done)
+        self._redactor, self._number = redactor, number
+        self._kept: dict[str | None, list[tuple[str, Recorded]]] = {}
+        self._lock = threading.Lock()
+        self.drift: Drift | None = None
+
+    def model_key(self, request: dict[str, Any]) -> tuple[str, bool]:
+        """The key of a request, and whether redaction has changed the request."""
+        clean = self._redactor.tree(request)
+        return model_key(clean, self._number), bool(clean != self._redactor.plain(request))
+
+    def cache_key(self, key: str, model: str, llm: Any, agent: str) -> str | None:
+        """The key of the same request in the cache; None when it may not be answered from there."""
+        return self.calls.key_of(key, model, llm, agent) if self.calls else None
+
+    def tool_key(self, name: str, arguments: Any) -> str:
+        return tool_key(name, self._redactor.tree(arguments), self._number)
+
+    def idempotency(self, task: str | None, agent: str, key: str, number: int) -> str:
+        """The name of the `number`-th such call: the same in a run that goes on from another."""
+        return hashlib.sha256(f"{self.origin} {task} {agent} {key} {number}".encode()).hexdigest()[:32]
+
+    def is_changed(self, text: str) -> bool:
+        """Whether redaction takes something out of it."""
+        return self._redactor.text(text) != text
+
+    def model(self, task: str | None, agent: str, keys: Sequence[str], cached: str | None) -> Served | None:
+        """The answer to a call of a model, if it is known; `cached` is its key in the cache, None when it may not be.
+
+        Raises Drift when the tape alone may answer and does not.
+        """
+        if self.tape and (call := self.tape.model(task, agent, keys)):
+            return Served(TAPE, call)
+        if self.only:
+            raise self._drifted(f"{agent} asks {'its model' if task is None else f'its model at {task}'}", task, agent)
+        if self.calls and cached and (found := self.calls.get(cached)):
+            return Served(CACHE, found)
+        return None
+
+    def tool(self, task: str | None, agent: str, key: str, *, effects: bool = False, name: str = "") -> Served | None:
+        """The result of a call of a tool on the tape. One that changes something is found wherever it was made."""
+        if not self.tape or (effects and name in self.again):
+            return None
+        call = self.tape.effect(key) if effects else self.tape.tool(task, agent, key)
+        if call is None and effects and name in self.done:
+            call = next((_as_done(begun) for begun in self.tape.begun if begun.key == key), None)
+        if call is None and self.only:
+            raise self._drifted(f"{agent} calls {name}", task, agent)
+        return Served(TAPE, call) if call else None
+
+    def keep(self, task: str | None, key: str, call: Recorded) -> None:
+        """Keep an answer aside until its task has passed its checks."""
+        if self.calls:
+            with self._lock:
+                self._kept.setdefault(task, []).append((key, call))
+
+    def passed(self, task: str) -> None:
+        """The task's result has passed its checks: what led to it may be served again."""
+        with self._lock:
+            kept = self._kept.pop(task, [])
+        for key, call in kept:
+            assert self.calls is not None
+            self.calls.put(key, call)
+
+    def refused(self, task: str) -> None:
+        """The task's result did not pass: its last answer is forgotten."""
+        with self._lock:
+            if self._kept.get(task):
+                self._kept[task].pop()
+
+    def _drifted(self, what: str, task: str | None, agent: str) -> Drift:
+        expected = self.tape.next_of(task, agent) if self.tape else None
+        said = f"event {expected.seq} was recorded there" if expected else "nothing more was recorded there"
+        self.drift = Drift(f"The tape has no answer: {what}, {said}", hint="pilotage eval --tapes DIR --update")
+        return self.drift
+
+
+def _as_done(begun: Begun) -> Recorded:
+    said = f"{begun.tool} was done before; what it said is not known."
+    return Recorded("", begun.seq, None, "", begun.key, said, tool=begun.tool)
+
+
+def unpacked(call: Recorded, wanted: Any) -> Any:
+    """A model's answer as CrewAI takes it: text, native tool calls, or the typed result."""
+    if call.form == "calls":
+        return [_as_call(item) for item in json.loads(call.answer)]
+    if call.form == "typed" and wanted is not None:
+        return wanted.model_validate_json(call.answer)
+    return call.answer
+
+
+def _as_call(item: dict[str, Any]) -> dict[str, Any]:
+    """A tool call of any provider in the one shape that CrewAI reads from all: OpenAI's."""
+    inner = item.get("function") or item.get("function_call") or item.get("toolUse") or item
+    name = next(
+        (item.get(k) or inner.get(k) for k in ("call_id", "id", "toolUseId") if item.get(k) or inner.get(k)), None
+    )
+    arguments = next((inner[k] for k in ("arguments", "input", "args") if inner.get(k)), {})
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)  # as CrewAI writes it into messages
+    call = {"type": "function", "function": {"name": inner.get("name", ""), "arguments": text}}
+    return ({"id": name} if name else {}) | call
