@@ -39,6 +39,7 @@ class Calls(Protocol):
     def key_of(self, key: str, model: str, llm: Any, agent: str) -> str | None: ...
     def get(self, key: str) -> Recorded | None: ...
     def put(self, key: str, call: Recorded) -> None: ...
+    def drop(self, key: str) -> None: ...
 
 
 class Recall:
@@ -55,7 +56,7 @@ class Recall:
         self.tape, self.calls, self.only, self.origin = tape, calls, only, origin
         self.again, self.done = frozenset(again), frozenset(done)
         self._redactor, self._number = redactor, number
-        self._kept: dict[str | None, list[tuple[str, Recorded]]] = {}
+        self._kept: dict[str | None, list[tuple[str, Recorded | None]]] = {}  # None: it came from the cache
         self._lock = threading.Lock()
         self.drift: Drift | None = None
 
@@ -89,6 +90,8 @@ class Recall:
         if self.only:
             raise self._drifted(f"{agent} asks {'its model' if task is None else f'its model at {task}'}", task, agent)
         if self.calls and cached and (found := self.calls.get(cached)):
+            with self._lock:
+                self._kept.setdefault(task, []).append((cached, None))
             return Served(CACHE, found)
         return None
 
@@ -114,14 +117,16 @@ class Recall:
         with self._lock:
             kept = self._kept.pop(task, [])
         for key, call in kept:
-            assert self.calls is not None
-            self.calls.put(key, call)
+            if self.calls and call:
+                self.calls.put(key, call)
 
     def refused(self, task: str) -> None:
-        """The task's result did not pass: its last answer is forgotten."""
+        """The task's result did not pass: its last answer is forgotten, by the cache too."""
         with self._lock:
-            if self._kept.get(task):
-                self._kept[task].pop()
+            kept = self._kept.get(task)
+            key, call = kept.pop() if kept else ("", None)
+        if self.calls and key and call is None:
+            self.calls.drop(key)
 
     def _drifted(self, what: str, task: str | None, agent: str) -> Drift:
         expected = self.tape.next_of(task, agent) if self.tape else None
@@ -150,7 +155,7 @@ def _as_call(item: dict[str, Any]) -> dict[str, Any]:
     name = next(
         (item.get(k) or inner.get(k) for k in ("call_id", "id", "toolUseId") if item.get(k) or inner.get(k)), None
     )
-    arguments = next((inner[k] for k in ("arguments", "input", "args") if inner.get(k)), {})
+    arguments: Any = next((inner[k] for k in ("arguments", "input", "args") if inner.get(k)), {})
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)  # as CrewAI writes it into messages
     call = {"type": "function", "function": {"name": inner.get("name", ""), "arguments": text}}
     return ({"id": name} if name else {}) | call
