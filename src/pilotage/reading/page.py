@@ -12,7 +12,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -50,7 +50,7 @@ _HINT = "correct it in config/pilotage.yaml"
 class Page:
     """A page as it was read. `text` is that of `document`; `sha256` is that of the bytes; `hidden` did not reach it.
 
-    `notes` say what of the site's profile did not fit.
+    `notes` say what of the site's profile did not fit. `read_at` is when it was fetched, in seconds since 1970.
     """
 
     url: str
@@ -66,12 +66,18 @@ class Page:
     document: Document
     extractor: str
     notes: list[str] = field(default_factory=list)
+    read_at: float = 0.0
 
 
 def fetch_page(url: str, fetcher: Fetcher, spec: WebSpec, allow: Callable[[str], str]) -> Page:
     """Fetch and read a page. ToolError in one sentence when it may not, cannot or need not be read."""
-    found = fetcher.fetch(url, accept=ACCEPT, allow=allow)
-    return read(found.body, found.url, content_type=found.content_type, charset=found.charset, spec=spec)
+    found = fetcher.fetch(url, accept=ACCEPT, allow=allow, cached=True)
+    try:
+        page = read(found.body, found.url, content_type=found.content_type, charset=found.charset, spec=spec)
+    except ToolError:
+        fetcher.forget(found)
+        raise
+    return replace(page, read_at=found.read_at)
 
 
 def read_file(path: Path, spec: WebSpec) -> Page:

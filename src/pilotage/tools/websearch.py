@@ -1,7 +1,8 @@
 """search_web: a search engine's results, through CrewAI's own tool for the engine whose key is set.
 
 The tool knows the engine's address, its parameters and its answer; the request goes through the guarded fetch, which
-ends it in time. What is not covered: the engine sees the query.
+ends it in time. What was asked before comes from the fetcher's cache, if it has one.
+What is not covered: the engine sees the query.
 """
 
 from __future__ import annotations
@@ -54,7 +55,13 @@ def web_search(
         words = " ".join(clean(query).split())
         if not words or len(words) > LONGEST_QUERY:
             raise ToolError(f"a search takes 1 to {LONGEST_QUERY} characters, not {len(words):,}")
-        return {"results": _results(_ask(key, words, environment[key].strip(), limit, fetcher))[:limit]}
+        cache, engine = fetcher.cache if fetcher else None, KEYS[key]
+        if cache and (known := cache.search(engine, words, limit=limit)) is not None:
+            return {"results": known}
+        results = _results(_ask(key, words, environment[key].strip(), limit, fetcher))[:limit]
+        if cache:
+            cache.keep_search(results, engine, words, limit=limit)
+        return {"results": results}
 
     return search_web
 

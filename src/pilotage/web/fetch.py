@@ -6,6 +6,8 @@ the URL; of what a server sent, it holds no more than status, content type and w
 
 from __future__ import annotations
 
+import copy
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +15,8 @@ from json import dumps
 from typing import Any
 from urllib.parse import urljoin
 
+from pilotage.cache.freshness import Terms, conditions, terms_of, validators
+from pilotage.cache.pages import Hop, Kept, PageCache
 from pilotage.errors import ToolError
 from pilotage.guard.policy import Reason
 from pilotage.spec import WebSpec
@@ -23,6 +27,8 @@ from pilotage.web.exchange import Answer, Request, exchange
 from pilotage.web.pace import Pace
 from pilotage.web.robots import CAP, Robots
 
+LOOKS = 1.0  # seconds for looking up where a page from the cache would lead today
+
 Allow = Callable[[str], str]
 """Why this URL may not be fetched, or "" when it may; a Reason brings its hint."""
 
@@ -31,7 +37,8 @@ Allow = Callable[[str], str]
 class Fetched:
     """What came: `url` is the last of the redirects, `content_type` is bare and in lower case, `body` is unpacked.
 
-    `charset` is what the header states, "" when it does not. `redirects` are the URLs before the last.
+    `charset` is what the header states, "" when it does not. `redirects` are the URLs before the last. `read_at` is
+    when the body came, in seconds since 1970: earlier than now when it is from the cache, where its key is `key`.
     """
 
     url: str
@@ -41,6 +48,8 @@ class Fetched:
     body: bytes
     redirects: tuple[str, ...]
     seconds: float
+    read_at: float = 0.0
+    key: str = ""
 
 
 @dataclass
@@ -53,6 +62,10 @@ class _Trip:
     robots: bool
     page: bool = True
     passed: list[str] = field(default_factory=list)
+    key: str = ""  # in the cache, when the page may come from there
+    known: Kept | None = None  # what lies there, to be asked about
+    hops: list[Hop] = field(default_factory=list)
+    terms: Terms = field(default_factory=Terms)  # of the redirects on the way
 
     def check(self, target: Target) -> None:
         if reason := self.allow(target.url):
@@ -74,14 +87,22 @@ class _Trip:
 class Fetcher:
     """GETs and POSTs from the open web. One for a process: robots.txt and the delays between requests are its own.
 
+    `cache` is asked first where `fetch` says so; `caching` gives the same fetcher another one.
+
     >>> page = Fetcher(WebSpec()).fetch("https://example.org/", accept=["text/html"])  # doctest: +SKIP
     """
 
-    def __init__(self, spec: WebSpec, *, private_hosts: Sequence[str] = ()) -> None:
-        self._spec = spec
+    def __init__(self, spec: WebSpec, *, private_hosts: Sequence[str] = (), cache: PageCache | None = None) -> None:
+        self._spec, self.cache = spec, cache
         self._private = PrivateHosts.read(private_hosts)
         self._pace = Pace(spec.delay)
         self._robots = Robots(spec.user_agent)
+
+    def caching(self, cache: PageCache | None) -> Fetcher:
+        """The same fetcher, rules and delays shared, with this cache."""
+        other = copy.copy(self)
+        other.cache = cache
+        return other
 
     def fetch(
         self,
@@ -93,11 +114,13 @@ class Fetcher:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         json: Any = None,
+        cached: bool = False,
     ) -> Fetched:
         """What stands at `url`, or a ToolError.
 
         `accept` are content types ("text/html", "application/*+json"); `allow` is asked for the URL and for each
-        redirect before anything is sent; `headers` and `json` go to the first origin only.
+        redirect before anything is sent; `headers` and `json` go to the first origin only. A GET that is `cached` and
+        carries neither may be answered from the cache.
         """
         if method not in ("GET", "POST"):
             raise ValueError(f"{method} is neither GET nor POST")
@@ -105,6 +128,8 @@ class Fetcher:
         request = Request(method, self._spec.user_agent, ", ".join(accept), headers or {}, body)
         trip = _Trip(url, Deadline(self._spec.seconds), allow, self._spec.robots if robots is None else robots)
         try:
+            if cached and self.cache and request == replace(request, method="GET", given={}, body=None):
+                return self._fetch_cached(request, tuple(accept), trip, self.cache)
             return self._fetch(request, tuple(accept), trip)
         except Refused as error:
             raise trip.error(error) from None
@@ -112,10 +137,44 @@ class Fetcher:
             late = Refused(f"took longer than {self._spec.seconds:g} seconds (web.seconds)", of_start=True)
             raise trip.error(late) from None
 
+    def forget(self, page: Fetched) -> None:
+        """Take a page out of the cache: nobody could read it."""
+        if self.cache and page.key:
+            self.cache.forget(page.key)
+
+    def _fetch_cached(self, request: Request, accept: tuple[str, ...], trip: _Trip, cache: PageCache) -> Fetched:
+        """The page from the cache while it is good; else as the server has it, which may say that it is the same."""
+        trip.key = cache.key_of(read_url(trip.at).url, [request.user_agent, request.accept])
+        page = cache.page(trip.key)
+        if page and len(page.body) <= self._spec.bytes and self._may_serve(page, trip):
+            if page.is_good:
+                cache.serve(page)
+                return _from_cache(page, trip)
+            trip.known = page
+        return self._fetch(request, accept, trip)
+
+    def _may_serve(self, page: Kept, trip: _Trip) -> bool:
+        """Whether the whole way to the page would still be gone today; nothing is sent."""
+        deadline = Deadline(min(LOOKS, trip.deadline.left()))
+        for hop in page.hops:
+            try:
+                target = read_url(hop.url)
+                private = target in self._private
+                if trip.allow(target.url) or (hop.private and not private):
+                    return False
+                resolve(target, deadline, private=private)
+            except NotPublic:
+                return False
+            except (Refused, TimeoutError):  # its name is not found: nothing has to be reached
+                continue
+        return True
+
     def _fetch(self, request: Request, accept: tuple[str, ...], trip: _Trip) -> Fetched:
         target = _go_to(trip.at, trip)
         trip.check(target)
         with self._follow(target, request, trip) as answer:
+            if answer.status == 304 and trip.known and trip.at == trip.known.url:
+                return self._renew(trip.known, answer, trip)
             if not 200 <= answer.status < 300:
                 raise Refused(f"answered {answer.status}")
             kind, charset = content.read_type(answer.header("Content-Type"))
@@ -127,7 +186,26 @@ class Fetcher:
                 _check_type(kind, accept)
             if content.is_text(kind) and content.is_binary(body, charset):
                 raise Refused(f"sends binary data as {kind}")
-            return Fetched(trip.at, answer.status, kind, charset, body, tuple(trip.passed), trip.deadline.spent())
+            now, spent = time.time(), trip.deadline.spent()
+            if trip.key and answer.status == 200:
+                self._keep(Kept(trip.key, (), kind, charset, now, body=body), answer, trip)
+            return Fetched(trip.at, answer.status, kind, charset, body, tuple(trip.passed), spent, now, trip.key)
+
+    def _keep(self, page: Kept, answer: Answer, trip: _Trip) -> None:
+        assert self.cache is not None
+        terms = trip.terms & terms_of(answer.header)
+        page = replace(page, hops=tuple(trip.hops), terms=terms, validators=validators(answer.header))
+        self.cache.keep(page)
+
+    def _renew(self, page: Kept, answer: Answer, trip: _Trip) -> Fetched:
+        """The page of the cache, which the server says is still the same; what it says about keeping it counts anew."""
+        assert self.cache is not None
+        said = terms_of(answer.header)
+        terms = replace(said, seconds=page.terms.seconds) if said.seconds is None else said
+        known = validators(answer.header) or page.validators
+        page = replace(page, hops=tuple(trip.hops), terms=trip.terms & terms, validators=known)
+        self.cache.renew(page)
+        return _from_cache(page, trip)
 
     @contextmanager
     def _follow(self, target: Target, request: Request, trip: _Trip) -> Iterator[Answer]:
@@ -139,6 +217,7 @@ class Fetcher:
                     yield answer
                     return
                 status = answer.status
+                trip.terms &= terms_of(answer.header)
             if len(trip.passed) >= self._spec.redirects:
                 raise Refused(f"redirects more than {self._spec.redirects} times (web.redirects)", of_start=True)
             trip.passed.append(target.url)
@@ -154,9 +233,12 @@ class Fetcher:
         """One request: the address first, then robots.txt, then the turn of this host."""
         private = target in self._private
         addresses = resolve(target, trip.deadline, private=private)
+        trip.hops.append(Hop(target.url, private))
         crawl_delay = self._robots.check(target, lambda place: self._get_rules(place, trip)) if trip.robots else 0.0
         if not private:
             self._pace.wait(target.host, trip.deadline, crawl_delay=crawl_delay if trip.page else None)
+        if trip.known and target.url == trip.known.url:
+            request = replace(request, given=conditions(trip.known.validators))
         with exchange(target, addresses, request, trip.deadline) as answer:
             yield answer
 
@@ -177,6 +259,12 @@ def _go_to(url: str, trip: _Trip) -> Target:
     target = read_url(url)
     trip.at = target.url
     return target
+
+
+def _from_cache(page: Kept, trip: _Trip) -> Fetched:
+    passed = tuple(hop.url for hop in page.hops[:-1])
+    spent = trip.deadline.spent()
+    return Fetched(page.url, 200, page.content_type, page.charset, page.body, passed, spent, page.read_at, page.key)
 
 
 def _join(base: str, location: str) -> str:
