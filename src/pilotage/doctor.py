@@ -15,7 +15,7 @@ from pilotage.errors import PilotageError
 from pilotage.guard import policy
 from pilotage.guard.worstcase import Rates, worst_case
 from pilotage.model import factory
-from pilotage.model.prices import context_window, dearest
+from pilotage.model.prices import Prices, context_window
 from pilotage.record.redact import Redactor
 from pilotage.settings import Settings, located
 from pilotage.spec import CapSpec, FallbackSpec
@@ -106,15 +106,16 @@ def lines(report: dict[str, Any]) -> str:
 
 def _rates(settings: Settings) -> dict[str, Rates]:
     """What one call can use, of each model that a run may ask; of the built-in reader nothing."""
-    return {name: _rates_of(name, settings.engine.model.max_tokens) for name in factory.asked(settings)}
+    prices = Prices(settings.prices)
+    return {name: _rates_of(name, settings.engine.model.max_tokens, prices) for name in factory.asked(settings)}
 
 
-def _rates_of(model: str, answer: int) -> Rates:
-    window, read, written = context_window(model), dearest(model, 1, 0), dearest(model, 0, 1)
-    per_token = None if read is None or written is None else max(read, written)
+def _rates_of(model: str, answer: int, prices: Prices) -> Rates:
+    window, price = context_window(model), prices.of(model)
+    per_token = price.per_token if price else None
     if not window:
         return Rates(None, 0.0 if per_token == 0 else None, per_token)
-    return Rates(window + answer, dearest(model, window, answer), per_token)
+    return Rates(window + answer, price.most(window, answer) if price else None, per_token)
 
 
 def _further_parts() -> dict[str, bool]:

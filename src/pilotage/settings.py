@@ -10,7 +10,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +20,13 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
 from pilotage.errors import ConfigError, nearest
-from pilotage.spec import AgentSpec, CapSpec, EngineSpec, TaskSpec
+from pilotage.spec import AgentSpec, CapSpec, EngineSpec, PriceSpec, TaskSpec
 from pilotage.yamlfile import Marks, describe, read_yaml
 
 CONFIG = "config/pilotage.yaml"
 AGENTS = "config/agents.yaml"
 TASKS = "config/tasks.yaml"
+PRICES = "config/prices.yaml"
 PREFIX = "PILOTAGE_"
 TEXT_KEYS = {
     "question", "crew", "tools", "model.name", "model.base_url", "model.api_key_env", "model.tool_calls",
@@ -45,6 +47,7 @@ class Settings:
     agents: Mapping[str, AgentSpec]
     tasks: Mapping[str, TaskSpec]
     origins: Mapping[str, str]
+    prices: Mapping[str, tuple[PriceSpec, ...]] = field(default_factory=dict)  # of one's own, by the model's name
 
     @property
     def runs(self) -> Path:
@@ -88,7 +91,16 @@ def load(root: Path | None = None, overrides: Mapping[str, str] | None = None) -
     _check_texts(agents, files[AGENTS][1], AGENTS)
     _check_texts(tasks, files[TASKS][1], TASKS)
     _check_names(agents, tasks, files[TASKS][1])
-    return Settings(root, engine, agents, tasks, {key: origins.get(key, "default") for key in known_keys()})
+    origins = {key: origins.get(key, "default") for key in known_keys()}
+    return Settings(root, engine, agents, tasks, origins, read_prices(root))
+
+
+def read_prices(root: Path) -> dict[str, tuple[PriceSpec, ...]]:
+    """The prices in config/prices.yaml, those of each model by the day from which they hold; {} without the file."""
+    if not (root / PRICES).is_file():
+        return {}
+    tree, marks = read_yaml(root / PRICES, PRICES)
+    return {name: _check_prices(name, entry, marks) for name, entry in tree.items()}
 
 
 @contextmanager
@@ -122,8 +134,8 @@ def _place(settings: Settings, text: str) -> str:
 def known_keys() -> list[str]:
     """All keys of pilotage.yaml, dotted: `limits.seconds`."""
     keys = []
-    for name, field in EngineSpec.model_fields.items():
-        part = field.annotation
+    for name, known in EngineSpec.model_fields.items():
+        part = known.annotation
         inner = part.model_fields if isinstance(part, type) and issubclass(part, BaseModel) else None
         keys += [f"{name}.{sub}" for sub in inner] if inner else [name]
     return keys
@@ -206,6 +218,24 @@ def _check_entries(spec: type[Spec], tree: dict[str, Any], marks: Marks, file: s
         except ValidationError as error:
             raise describe(error, spec, marks, file, prefix=(name,)) from None
     return entries
+
+
+def _check_prices(name: str, entry: Any, marks: Marks) -> tuple[PriceSpec, ...]:
+    where, found = marks.at(PRICES, name), []
+    if "*" in name[:-1]:
+        raise ConfigError(f'{where}: "{name}": a * stands at the end of a name only', hint="such as ollama/*")
+    entries = entry if isinstance(entry, list) else [entry]
+    for number, values in enumerate(entries):
+        prefix = (name, f"[{number}]") if isinstance(entry, list) else (name,)
+        try:
+            found.append(PriceSpec.model_validate(values))
+        except ValidationError as error:
+            raise describe(error, PriceSpec, marks, PRICES, prefix=prefix) from None
+    days = [price.since for price in found]
+    if not days or len(set(days)) < len(days):
+        problem = "no price is listed" if not days else f"two prices hold since {days[0] or 'ever'}"
+        raise ConfigError(f'{where}: "{name}": {problem}', hint="each price in a list has a `since` of its own")
+    return tuple(sorted(found, key=lambda price: price.since or date.min))
 
 
 def _check_texts(entries: Mapping[str, AgentSpec] | Mapping[str, TaskSpec], marks: Marks, file: str) -> None:

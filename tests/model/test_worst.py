@@ -11,7 +11,9 @@ from tokenizers import ByteLevelBPETokenizer
 from pilotage.checks.results import Findings
 from pilotage.model.answers import Call
 from pilotage.model.fallbacks import Candidate
+from pilotage.model.prices import Prices
 from pilotage.model.worst import LONGEST, longest_answer, prompt_bound, worst_of
+from pilotage.spec import PriceSpec
 from tests.model.bench import provider
 
 ALPHABETS = [
@@ -79,4 +81,6 @@ def test_the_worst_case_in_dollars() -> None:
     prompt = known.tokens - 100
     assert known.usd == pytest.approx(prompt * 0.15e-6 + 100 * 0.6e-6)
     assert unknown == type(unknown)(known.tokens, None)
+    mine = Prices({"x/*": [PriceSpec(input=1, output=2)]})
+    assert worst_of(Candidate("x/y", llm), Call("q"), mine).usd == pytest.approx((prompt + 200) / 1e6)
     assert worst_of(Candidate("reader", llm, free=True), Call("q" * 1000)) == type(known)(0, 0.0)

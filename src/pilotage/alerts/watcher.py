@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from pilotage import report
+from pilotage.alerts import daily
 from pilotage.alerts.delivery import Delivery, Link, message_of
 from pilotage.alerts.figures import (
     Figures,
@@ -37,7 +38,7 @@ from pilotage.alerts.webhook import Webhook
 from pilotage.errors import StoreError
 from pilotage.record.redact import Redactor
 from pilotage.record.tally import Tally
-from pilotage.spec import AlertSpec, LimitSpec
+from pilotage.spec import AlertRule, AlertSpec, LimitSpec
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -65,7 +66,7 @@ class Watcher:
         patience: Callable[[str], Webhook] = Webhook,
     ) -> None:  # fmt: skip
         self._rules, self._limits, self._engine, self._redactor = spec.rules, limits, engine, redactor
-        self._warn = warn
+        self._warn, self._daily = warn, None if daily.NAME in spec.rules else limits.usd_per_day
         environment = os.environ if environment is None else environment
         check_alerts(spec, environment)
         self._delivery = Delivery(spec, root, environment, link, patience=patience)
@@ -81,7 +82,7 @@ class Watcher:
 
     def follow(self, journal: Journal) -> None:
         """Watch the run of `journal`. Called last of all its listeners, so that others hear events in their order."""
-        if self._rules:
+        if self._rules or self._daily:
             self._append = journal.append
             journal.listen(report.harmless(self.listen))
 
@@ -95,6 +96,8 @@ class Watcher:
             if event.kind == "run_started":
                 self._begin(event)
         self._judge(event.at)
+        if self._daily and event.kind == "model_call" and event.facts.get("usd"):
+            self._judge_day(self._daily, event.at)
 
     def at_end(self, outcome: str, seconds: float | None = None) -> None:
         """Judge all rules, windows included, before the end of the run is journalled. Never raises."""
@@ -166,9 +169,23 @@ class Watcher:
             if at >= self._quiet.get(name, 0.0) and (reading := read_run(name, rule, this)):
                 self._fire(reading, this)
 
-    def _fire(self, reading: Reading, this: Figures, append: Append | None = None) -> None:
+    def _judge_day(self, cap: float, at: float) -> None:
+        """Warn once a day, whichever run and process it is that has spent most of its budget."""
+        if self._is_over or not self._run or at < self._quiet.get(daily.NAME, 0.0):
+            return
+        try:
+            reading = daily.read_day(self._engine, cap, at)
+        except DBAPIError:
+            self._quiet[daily.NAME] = at + AGAIN
+            return
+        rule = daily.rule_of(cap).model_copy(update={"cool_down": daily.quiet_for(at)})
+        self._fire(reading, self._figures(at), rule=rule)
+
+    def _fire(
+        self, reading: Reading, this: Figures, append: Append | None = None, rule: AlertRule | None = None
+    ) -> None:  # fmt: skip
         """Enter, journal and deliver the alert, unless it is not above, or has to be quiet."""
-        rule, now = self._rules[reading.rule], time.time()
+        rule, now = rule or self._rules[reading.rule], time.time()
         if not reading.fires:
             return
         try:
@@ -179,7 +196,7 @@ class Watcher:
             self._quiet[reading.rule] = until
         if number is not None:
             self._journal(reading, append or self._append)
-            self._deliver(number, reading, this, now)
+            self._deliver(number, reading, this, now, rule)
 
     def _journal(self, reading: Reading, append: Append | None) -> None:
         facts = {"rule": reading.rule, "metric": reading.metric, "over": reading.over}
@@ -187,8 +204,8 @@ class Watcher:
             with contextlib.suppress(StoreError):  # the run ends by it, and says so
                 append("alert", {"text": reading.text}, **facts, value=round(reading.value, 9), above=reading.above)
 
-    def _deliver(self, number: int, reading: Reading, this: Figures, at: float) -> None:
-        channels = list(self._rules[reading.rule].to)
+    def _deliver(self, number: int, reading: Reading, this: Figures, at: float, rule: AlertRule) -> None:
+        channels = list(rule.to)
         self._receipts.expect(number, reading.rule, list(channels))
         message = message_of(reading, this, at, self._redactor)
         self._delivery.send(message, channels, partial(self._told, number))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilotage.errors import LimitExceeded, counted, figure
+from pilotage.record.spending import Held
 from pilotage.spec import CapSpec, LimitSpec
 
 
@@ -91,8 +92,8 @@ class Account:
         hint = f"raise {self.key(kind)} in {self.file}, lower model.max_tokens, or drop limits.strict_budget"
         left, key = max(0.0, cap - taken), self.key(kind)
         said = (
-            f"the next call could use {_amount(kind, worst)}, {_amount(kind, left, unit=False)} are left"
-            f" of {_amount(kind, cap, unit=False)} ({key}, limits.strict_budget)"
+            f"the next call could use {amount(kind, worst)}, {amount(kind, left, unit=False)} are left"
+            f" of {amount(kind, cap, unit=False)} ({key}, limits.strict_budget)"
         )
         return LimitExceeded(kind, taken + worst, cap, key=key, hint=hint, said=said)
 
@@ -100,12 +101,17 @@ class Account:
 class Hold:
     """A call under way: its worst case, if one is given, is held in its accounts until it is known what it used.
 
-    Exactly one of `charge`, `drop` and `lose` counts: the first.
+    Exactly one of `charge`, `drop` and `lose` counts: the first. What the budget of the day holds for the call is
+    `freed` then, for the event that says what it used; of a call that is lost it stays held.
     """
 
-    def __init__(self, accounts: Sequence[Account], worst: Worst | None, lock: AbstractContextManager[Any]) -> None:
-        self._accounts, self._worst, self._lock = accounts, worst, lock
+    def __init__(
+        self, accounts: Sequence[Account], worst: Worst | None, lock: AbstractContextManager[Any],
+        day: Held | None = None,
+    ) -> None:  # fmt: skip
+        self._accounts, self._worst, self._lock, self._day = accounts, worst, lock, day
         self._open = True
+        self.freed: Held | None = None
         self._add_held(1)
 
     def charge(self, tokens: int, usd: float | None) -> None:
@@ -113,6 +119,7 @@ class Hold:
         with self._lock:
             if not self._release():
                 return
+            self.freed = self._day
             for account in self._accounts:
                 account.spent["tokens"] += tokens
                 account.spent["usd"] += usd or 0.0
@@ -121,14 +128,15 @@ class Hold:
     def drop(self) -> None:
         """Nothing was used: the call was refused, or never reached its provider."""
         with self._lock:
-            self._release()
+            if self._release():
+                self.freed = self._day
 
     def lose(self) -> None:
         """Left behind, and nobody knows what it used: what is held for it is booked, since it may be billed.
 
         When nothing is held, its tokens count as none and the usd of its accounts as unknown.
         """
-        held = self._worst or Worst(0, None)
+        held, self._day = self._worst or Worst(0, None), None
         self.charge(held.tokens, held.usd)
 
     def _release(self) -> bool:
@@ -159,7 +167,7 @@ def first_refusal(
     return None
 
 
-def _amount(kind: str, value: float, *, unit: bool = True) -> str:
+def amount(kind: str, value: float, *, unit: bool = True) -> str:
     """3,210 tokens · $0.042"""
     if kind == "usd":
         return f"${value:,.2f}" if value >= 1 or value == 0 else f"${figure(value)}"

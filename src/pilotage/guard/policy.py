@@ -74,6 +74,11 @@ class Policy:
         found = self._agent(agent, tool) or self._urls(tool, arguments) or self._paths(tool, arguments)
         return found or self._count(tool)
 
+    def reads_no_page(self) -> bool:
+        """Whether read_page may reach no host at all, unless one is named later."""
+        domains = self._domains(PAGES)
+        return not (self._named if domains is None else domains)
+
     def denies_url(self, tool: str, url: str) -> Reason:
         """Why the tool may not reach this address, or "": asked for each redirect too."""
         denial = self._host(tool, url)

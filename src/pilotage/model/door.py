@@ -26,12 +26,13 @@ from pilotage.model import retries
 from pilotage.model.answers import Attempt, BadAnswer, Call, Refused, Truncated, check, form_of, pack, wanted_tools
 from pilotage.model.fallbacks import Candidate, Fallbacks, all_failed
 from pilotage.model.known import Known
-from pilotage.model.prices import price
+from pilotage.model.prices import LISTED, Prices
 from pilotage.model.subclass import guarded
 from pilotage.model.usage import Used, estimate, guess, reported
 from pilotage.model.worst import longest_answer, worst_of
 from pilotage.names import DELEGATION, tool_name
 from pilotage.record.journal import Journal
+from pilotage.record.spending import Held
 from pilotage.settings import AGENTS
 from pilotage.tape.keys import OF_ONE_PROVIDER
 from pilotage.tape.recall import Recall, unpacked
@@ -62,10 +63,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Bill:
-    """What one attempt has used, as far as anybody knows; `usd` is None without a price."""
+    """What one attempt has used, as far as anybody knows; `usd` is None without a price.
+
+    `price` are the facts of its price, `freed` is what the budget of the day held for it.
+    """
 
     used: Used = field(default_factory=Used)
     usd: float | None = None
+    price: dict[str, Any] = field(default_factory=dict)
+    freed: Held | None = None
 
 
 class Door:
@@ -74,8 +80,9 @@ class Door:
     def __init__(
         self, agent: str, name: str, meter: Meter, journal: Journal, *, free: bool = False, text_tools: bool = False,
         tools: Sequence[str] = (), nudges: Callable[[], list[str]] | None = None, fallbacks: Fallbacks | None = None,
-        recall: Recall | None = None,
+        recall: Recall | None = None, prices: Prices = LISTED,
     ) -> None:  # fmt: skip
+        self.prices = prices
         self.agent, self.name, self.meter, self.journal = agent, name, meter, journal
         self.recall = recall or Recall(journal.redactor, "")
         self.free, self.text_tools, self.tools = free, text_tools, frozenset(tools)
@@ -126,12 +133,15 @@ class Door:
         if not self.recall.tape and not self.recall.calls:
             return None
         known = [self._known(each) for each in asked]
-        served = self.recall.model(task, self.agent, [each.key for each in known], known[0].cached)
+        served = self.recall.model(task, self.agent, [each.key for each in known], known[0].cached, asked[0].request)
         if served is None:
             return None
-        self.meter.before_served_call(self.agent)
         used = next((n for n, each in enumerate(known) if each.key == served.call.key), 0)
-        answer = unpacked(served.call, asked[used].call.response_model)
+        try:
+            answer = unpacked(served.call, asked[used].call.response_model)
+        except ValueError:  # a fork asks for another type now
+            return None
+        self.meter.before_served_call(self.agent)
         self.journal.append(
             "model_call", {"request": asked[used].request, "answer": served.call.answer},
             agent=self.agent, task=task, model=asked[used].model.name, attempt=1, prompt_tokens=0, completion_tokens=0,
@@ -166,7 +176,7 @@ class Door:
 
     def _once(self, asked: Asked, number: int) -> Any:
         """One attempt: checked against the caps, made, judged, journalled."""
-        llm, worst, answer = asked.model.llm, worst_of(asked.model, asked.call), None
+        llm, worst, answer = asked.model.llm, worst_of(asked.model, asked.call, self.prices), None
         known = self._known(asked)
         hold = self.meter.before_model_call(self.agent, retry=asked.again or number > 1, worst=worst)
         attempt = Attempt(number, streamed=bool(llm.stream))
@@ -218,16 +228,20 @@ class Door:
         if used is None and not model.free and not self.meter.limits.strict_budget:
             used = self._estimated(asked, attempt, answer, error)
         if used is not None or model.free:
-            used = used or Used()
-            usd = 0.0 if model.free else price(model.name, used.prompt, used.completion, used.cached)
-            hold.charge(used.tokens, usd)
-            return Bill(used, usd)
+            return self._booked(hold, model, used or Used())
         strict = self.meter.limits.strict_budget
         if error is not None and retries.used_nothing(error, strict=strict):
             hold.drop()
         else:
             hold.lose()
-        return Bill()
+        return Bill(freed=hold.freed)
+
+    def _booked(self, hold: Hold, model: Candidate, used: Used) -> Bill:
+        """At the price that holds now."""
+        price = None if model.free else self.prices.of(model.name)
+        usd = 0.0 if model.free else price.usd(used) if price else None
+        hold.charge(used.tokens, usd)
+        return Bill(used, usd, price.facts(used) if price else {}, hold.freed)
 
     def _estimated(self, asked: Asked, attempt: Attempt, answer: Any, error: Exception | None) -> Used | None:
         """What an answer has used whose provider does not say so, or not all of it; None when none has come."""
@@ -243,9 +257,11 @@ class Door:
     def _record(self, asked: Asked, attempt: Attempt, bill: Bill, facts: dict[str, Any], **outcome: str) -> None:
         used = bill.used
         self.journal.append(
-            "model_call", {"request": asked.request, **outcome},
+            "model_call", {"request": asked.request, **outcome}, freed=bill.freed,
             agent=self.agent, task=self.meter.task_of(self.agent), model=asked.model.name, attempt=attempt.number,
             prompt_tokens=used.prompt, completion_tokens=used.completion, cached_tokens=used.cached or None,
+            written_tokens=used.written or None, written_long_tokens=used.written_long or None,
+            reasoning_tokens=used.reasoning or None, **bill.price,
             estimated=used.estimated or None, usd="unpriced" if bill.usd is None else round(bill.usd, 9),
             seconds=round(time.monotonic() - attempt.started, 4), failed="error" in outcome or None, **facts,
         )  # fmt: skip

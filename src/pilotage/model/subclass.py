@@ -19,7 +19,7 @@ from pydantic import BaseModel, PrivateAttr
 from pilotage.checks.results import parse
 from pilotage.model.answers import Attempt, BadAnswer, Call, check, check_message
 from pilotage.model.retries import alone, current
-from pilotage.model.usage import tokens_of
+from pilotage.model.usage import as_block, block_of, tokens_of
 
 LEAST_CONTEXT_WINDOW = 32_768  # tokens; CrewAI assumes 8,192 for models it does not know and defers tool results
 CLOSED_SDKS = ("openai", "anthropic")  # the others' clients would come back with retries of their own
@@ -92,11 +92,38 @@ def _subclass(base: Any) -> type[BaseLLM]:
             return max(int(super().get_context_window_size()), LEAST_CONTEXT_WINDOW)
 
         def _track_token_usage_internal(self, usage_data: dict[str, Any]) -> None:
-            report = usage_data if isinstance(usage_data, dict) else dict(usage_data)  # LiteLLM's is an object
+            report = usage_data if isinstance(usage_data, dict) else as_block(usage_data)  # LiteLLM's is an object
             tokens = tokens_of(report)  # first: it leaves CrewAI nothing to stumble over
             super()._track_token_usage_internal(report)
             if attempt := current.get():
-                attempt.usage.update(tokens)
+                block, attempt.block = attempt.block, {}
+                attempt.usage.update(tokens_of(block) if block else tokens)
+
+        # what CrewAI makes of a usage block lacks parts of it: OpenAI's written tokens, Anthropic's that are kept for
+        # an hour, Gemini's of tools, all details of Azure's
+        def _extract_openai_token_usage(self, response: Any) -> Any:
+            _note_usage(response)
+            return super()._extract_openai_token_usage(response)
+
+        def _extract_responses_token_usage(self, response: Any) -> Any:
+            _note_usage(response)
+            return super()._extract_responses_token_usage(response)
+
+        def _extract_anthropic_token_usage(self, response: Any) -> Any:
+            _note_usage(response)
+            return super()._extract_anthropic_token_usage(response)
+
+        def _extract_token_usage(self, response: Any) -> Any:  # Gemini's
+            _note_usage(response)
+            return super()._extract_token_usage(response)
+
+        def _extract_azure_token_usage(self, response: Any) -> Any:
+            _note_usage(response)
+            return super()._extract_azure_token_usage(response)
+
+        def _extract_finish_reason_and_id(self, response: Any) -> Any:  # for each piece of a stream of Azure's
+            _note_usage(response)
+            return super()._extract_finish_reason_and_id(response)
 
         def _emit_call_completed_event(self, *args: Any, **kwargs: Any) -> None:
             _note_end(kwargs)
@@ -144,6 +171,12 @@ def _note_end(facts: dict[str, Any]) -> None:
     attempt = current.get()
     if attempt and "finish_reason" in facts:
         attempt.completed(facts["finish_reason"])
+
+
+def _note_usage(response: Any) -> None:
+    attempt = current.get()
+    if attempt and (block := block_of(response)):
+        attempt.block = block
 
 
 def _go_on() -> None:

@@ -14,19 +14,19 @@ from typing import Any
 from pilotage.guard.limits import Worst
 from pilotage.model.answers import Call
 from pilotage.model.fallbacks import Candidate
-from pilotage.model.prices import dearest
+from pilotage.model.prices import LISTED, Prices
 from pilotage.spec import ModelSpec
 
 A_MESSAGE, A_CALL, TOOLS = 16, 256, 1000  # tokens around a message, a request, its tools
 LONGEST = ModelSpec().max_tokens
 
 
-def worst_of(model: Candidate, call: Call) -> Worst:
+def worst_of(model: Candidate, call: Call, prices: Prices = LISTED) -> Worst:
     """Prompt and answer at their longest, at the dearest price; `usd` is None when nobody lists one."""
     if model.free:
         return Worst(0, 0.0)
     prompt, answer = prompt_bound(call), longest_answer(model.llm)
-    return Worst(prompt + answer, dearest(model.name, prompt, answer))
+    return Worst(prompt + answer, prices.dearest(model.name, prompt, answer))
 
 
 def prompt_bound(call: Call) -> int:

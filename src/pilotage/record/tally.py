@@ -20,7 +20,11 @@ ENCLOSING = ("session", "workflow", "task", "agent")  # spans that fail because 
 
 @dataclass
 class Use:
-    """Model calls of one agent, model or task. `usd` is what the priced ones cost, `unpriced` counts the others."""
+    """Model calls of one agent, model or task. `usd` is what the priced ones cost, `unpriced` counts the others.
+
+    Calls that were `served` from memory are no calls: they used nothing, and saved `saved_usd`. `cached` and `written`
+    are parts of the prompt, `reasoning` of the completion.
+    """
 
     calls: int = 0
     prompt: int = 0
@@ -30,6 +34,10 @@ class Use:
     unpriced: int = 0
     failed: int = 0
     seconds: float = 0.0
+    reasoning: int = 0
+    written: int = 0
+    served: int = 0
+    saved_usd: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -37,7 +45,7 @@ class Use:
 
     def add(self, call: Use) -> None:
         """One more call, as `call_of` has read it."""
-        self.calls += 1
+        self.calls += call.calls
         self.prompt += call.prompt
         self.completion += call.completion
         self.cached += call.cached
@@ -45,10 +53,16 @@ class Use:
         self.unpriced += call.unpriced
         self.failed += call.failed
         self.seconds = round(self.seconds + call.seconds, 4)
+        self.reasoning += call.reasoning
+        self.written += call.written
+        self.served += call.served
+        self.saved_usd = round(self.saved_usd + call.saved_usd, 9)
 
 
 def call_of(facts: Mapping[str, Any]) -> Use:
-    """One call. One that failed and used no tokens, as far as is known, has cost nothing."""
+    """One call. One that failed and used no tokens, as far as is known, has cost nothing; nor has one served."""
+    if facts.get("served"):
+        return Use(served=1, saved_usd=float(facts.get("saved_usd") or 0))
     usd = facts.get("usd", UNPRICED)
     prompt, completion = int(facts.get("prompt_tokens") or 0), int(facts.get("completion_tokens") or 0)
     if usd == UNPRICED and facts.get("failed") and not (prompt or completion or facts.get("estimated")):
@@ -56,16 +70,18 @@ def call_of(facts: Mapping[str, Any]) -> Use:
     return Use(
         1, prompt, completion, int(facts.get("cached_tokens") or 0), 0.0 if usd == UNPRICED else float(usd),
         int(usd == UNPRICED), int(bool(facts.get("failed"))), float(facts.get("seconds") or 0),
+        int(facts.get("reasoning_tokens") or 0), int(facts.get("written_tokens") or 0),
     )  # fmt: skip
 
 
 @dataclass
 class ToolUse:
-    """Calls of one tool; those that were denied count as failed."""
+    """Calls of one tool; those that were denied count as failed, those `served` from memory are not made."""
 
     calls: int = 0
     failed: int = 0
     seconds: float = 0.0
+    served: int = 0
 
 
 @dataclass
@@ -80,6 +96,8 @@ class Tally:
     tokens: int = 0
     usd: float = 0.0
     unpriced: int = 0
+    served: int = 0
+    saved_usd: float = 0.0
     agents: dict[str, Use] = field(default_factory=dict)
     models: dict[str, Use] = field(default_factory=dict)
     tasks: dict[str, Use] = field(default_factory=dict)
@@ -93,12 +111,7 @@ class Tally:
             case "model_call":
                 self._add_model_call(facts)
             case "tool_call":
-                tool = self.tools.setdefault(str(facts.get("tool", "")), ToolUse())
-                tool.calls += 1
-                tool.failed += bool(facts.get("failed"))
-                tool.seconds = round(tool.seconds + float(facts.get("seconds") or 0), 4)
-                self.tool_calls += 1
-                self.errors += bool(facts.get("failed"))
+                self._add_tool_call(facts)
             case "span" if facts.get("span_kind") not in ENCLOSING:
                 self.errors += bool(facts.get("failed"))
             case "session_ended" if "usd" in facts:  # a copy of a run of ours, which knows more than its calls say
@@ -131,7 +144,9 @@ class Tally:
 
     def _add_model_call(self, facts: Mapping[str, Any]) -> None:
         use = call_of(facts)
-        self.model_calls += 1
+        self.model_calls += use.calls
+        self.served += use.served
+        self.saved_usd = round(self.saved_usd + use.saved_usd, 9)
         self.errors += use.failed
         self.tokens += use.tokens
         self.usd = round(self.usd + round(use.usd, 9), 9)
@@ -139,6 +154,16 @@ class Tally:
         for group, name in ((self.agents, "agent"), (self.models, "model"), (self.tasks, "task")):
             if of := facts.get(name):
                 group.setdefault(str(of), Use()).add(use)
+
+    def _add_tool_call(self, facts: Mapping[str, Any]) -> None:
+        tool, served = self.tools.setdefault(str(facts.get("tool", "")), ToolUse()), int(bool(facts.get("served")))
+        tool.calls += 1 - served
+        tool.served += served
+        tool.failed += bool(facts.get("failed"))
+        tool.seconds = round(tool.seconds + float(facts.get("seconds") or 0), 4)
+        self.tool_calls += 1 - served
+        self.served += served
+        self.errors += bool(facts.get("failed"))
 
 
 def facets_of(event: Event) -> list[tuple[str, str]]:
