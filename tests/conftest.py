@@ -59,10 +59,12 @@ def _stay_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, model or setting of the machine that runs the tests."""
+    """No key, model or setting of the machine that runs the tests; no call that an earlier one has answered."""
     for name in list(os.environ):
         if name in ("MODEL", "QUESTION") or name.startswith(("PILOTAGE_", "OPENAI_")) or name.endswith("_API_KEY"):
             monkeypatch.delenv(name)
+    for cache in ("ANSWERS", "CALLS"):
+        monkeypatch.setenv(f"PILOTAGE_CACHE_{cache}", "false")
 
 
 @pytest.fixture

@@ -27,10 +27,11 @@ from tests.support.server import serve
 
 QUESTION = "How many requests can one fault make when retries are nested?"
 COMMANDS = [
-    "run", "eval", "sessions", "show", "export", "audit", "loops", "index", "page", "check-code", "check-data",
+    "run", "resume", "fork", "compare", "cache", "eval", "sessions", "show", "export", "audit", "loops", "index", "page", "check-code", "check-data",
     "doctor", "replay", "alerts",
 ]  # fmt: skip
 ARGUMENTS = {
+    "resume": ["last"], "fork": ["last", "--at", "1"], "compare": ["last", "last"], "cache": ["list"],
     "alerts": ["test"], "show": ["last"], "loops": ["--run", "last"], "export": ["last", "--jsonl"],
     "page": ["https://example.org/"], "check-code": ["code.py"],
     "check-data": ["data.json", "--schema", "schema.json"],

@@ -91,8 +91,7 @@ class Obedient:
             self.tried += orders
             return calls(*orders)
         if turn.task == "research":
-            result = next(r for r in turn.results if "passages" in r)
-            source = next(p["source"] for p in result["passages"] if FACT in p["text"])
+            source = turn.passage(FACT)["source"]
             return Findings.model_validate({"findings": [{"claim": FACT, "quote": FACT, "source": source}]})
         return answer(turn)
 
@@ -170,8 +169,9 @@ def test_an_order_on_a_page_is_not_carried_out(
 def settings_with(project: Path, load: Callable[..., Settings], host: str) -> Settings:
     """The researcher has send_mail, which the policy does not allow; the policy allows note, which it lacks."""
     agents, config = project / "config" / "agents.yaml", project / "config" / "pilotage.yaml"
-    has = "tools: [search_knowledge, read_page, send_mail]"
-    agents.write_text(agents.read_text("utf-8").replace("tools: [search_knowledge, read_page]", has), "utf-8")
+    old, new = "tools: [search_knowledge, read_source, read_page]", "tools: [search_knowledge, read_page, send_mail]"
+    assert old in agents.read_text("utf-8")
+    agents.write_text(agents.read_text("utf-8").replace(old, new), "utf-8")
     text = config.read_text("utf-8")
     for key, value in {
         "  agents: ": "{researcher: [search_knowledge, read_page, note]}",

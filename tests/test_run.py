@@ -213,7 +213,7 @@ def test_a_nudge_reaches_the_agent_with_each_further_call_until_its_task_ends(lo
     heard = [str(turn.messages[-1]["content"]) for turn in model.turns]
     nudged = [number for number, last in enumerate(heard) if last.startswith("You have called search_knowledge")]
     assert nudged == [3, 4]
-    assert "read_page" in heard[3]
+    assert "read_source" in heard[3]
     results = [m["content"] for m in model.turns[3].messages if m["role"] == "tool"]
     assert len(results) == 3
     assert len(set(results)) == 1  # what a tool returned stays as it is

@@ -38,8 +38,8 @@ def refused(project: Path, **overrides: str) -> ConfigError:
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """.env is copied into os.environ; here into a copy of it."""
-    monkeypatch.setattr("os.environ", dict(os.environ))
+    """.env is copied into os.environ; here into a copy of it, without the settings of all tests."""
+    monkeypatch.setattr("os.environ", {k: v for k, v in os.environ.items() if not k.startswith("PILOTAGE_")})
 
 
 MISSING_FIRST = "pydantic lists what is missing before what is unknown, and only the first is shown"
@@ -51,7 +51,7 @@ MISTAKES = [
     ),
     pytest.param(
         CONFIG, "  passages: 6", "  colour: 6", 'unknown key "evidence.colour"',
-        "known: knowledge, passages", id="nothing-near-lists-the-names",
+        "known: full_passages, knowledge, passages", id="nothing-near-lists-the-names",
     ),
     pytest.param(
         AGENTS, "  tools: [s", "  toolz: [s", 'unknown key "researcher.toolz"', 'did you mean "tools"?', id="agents"
@@ -129,7 +129,7 @@ def test_a_missing_cap_is_an_error_at_its_agent(project: Path, cap: str) -> None
 
 
 def test_an_unknown_tool_is_named_with_its_line_and_the_nearest(project: Path, load: Load) -> None:
-    line = edit(project, AGENTS, "tools: [search_knowledge, read_page]", "tools: [search_knowlege]")
+    line = edit(project, AGENTS, "tools: [search_knowledge, read_source, read_page]", "tools: [search_knowlege]")
     settings = load()
     with pytest.raises(ConfigError) as caught:
         build.check_tools(settings, build.user_tools(settings))

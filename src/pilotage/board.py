@@ -139,7 +139,8 @@ class Board:
             ("tokens", "tokens", tally.tokens, figure, 4), ("model", "model_calls", tally.model_calls, figure, 4),
             ("tools", "tool_calls", tally.tool_calls, figure, 6),
         ]  # fmt: skip
-        after = {"usd": cost, "model_calls": " calls", "tool_calls": " calls"}
+        served = f", {tally.served:,} calls from memory" if tally.served else ""
+        after = {"usd": cost, "model_calls": f" calls{served}", "tool_calls": " calls"}
         written = [_of(value, self._limits.get(key), write) + after.get(key, "") for _, key, value, write, _ in used]
         longest = max(map(len, written))
         room = min(WIDEST_BAR, width - 7 - 1 - longest)

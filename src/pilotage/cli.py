@@ -1,11 +1,10 @@
 """The command line. Each command calls the very function that a run uses; data on stdout, talk on stderr.
 
-CrewAI is imported by `run` and `eval` only: the other commands answer at once.
+CrewAI is imported by the commands that make runs only: the other commands answer at once.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
@@ -18,14 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilotage import __version__, cli_alerts, cli_checks, cli_loops, cli_record, cli_replay, errors
-from pilotage.errors import PilotageError
+from pilotage import __version__, cli_alerts, cli_cache, cli_checks, cli_cost, cli_loops, cli_record, cli_replay, cli_tape, errors
+from pilotage.cli_answer import answer, redacted, say_model
+from pilotage.errors import ConfigError, PilotageError, shortened
 from pilotage.report import printable, say
 from pilotage.signals import STOPS, exit_code
 from pilotage.terminal import Json, KnowledgeDir, Set, print_lines, settings_from
 
 if TYPE_CHECKING:
-    from pilotage.outcome import Result
+    from pilotage.again import Again
 
 app = typer.Typer(
     add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -52,32 +52,24 @@ def run(
     url: Annotated[
         list[str], typer.Option("--url", metavar="URL", help="A page to read first, and to cite; may be repeated.")
     ] = [],  # noqa: B006 (typer reads the default once)
+    continue_: Annotated[
+        str | None,
+        typer.Option("--continue", metavar="RUN", help="Ask about the answer of this run; `last` is the newest."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask anew, whatever was answered before.")] = False,
     set_: Set = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Answer one question with the crew.
 
     Example: pilotage run "How do I stop an agent from looping?" --set limits.seconds=60
+
+    Then: pilotage run --continue last "And who decides that?"
     """
-    from pilotage import live, report
-    from pilotage.run import run_crew
-
-    def tell(result: Result) -> None:
-        listener.close()
-        if as_json:
-            print_lines([json.dumps(result.as_json(), ensure_ascii=False)])
-        else:
-            report.print_result(result)
-        STOPS.code = result.exit_code
-
     settings = settings_from(set_)
-    _say_model(settings)
-    with contextlib.closing(live.progress()) as listener:
-        result = run_crew(
-            question, settings=settings, knowledge=knowledge, urls=url, then=tell,
-            listener=listener, progress=report.progress_bar(),
-        )  # fmt: skip
-    raise typer.Exit(result.exit_code)
+    again = _continued(continue_, question, settings)
+    folder = knowledge or (again.knowledge if again else None)
+    answer(question, settings, as_json=as_json, knowledge=folder, urls=url, fresh=fresh, again=again)
 
 
 @app.command("eval")
@@ -88,6 +80,10 @@ def eval_(
     knowledge: KnowledgeDir = None,
     out: Annotated[Path | None, typer.Option(help="Write a line of JSON per question here.")] = None,
     at_least: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 when a smaller share is right.")] = 0.0,
+    tapes: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Answer from recorded tapes: free, no key; exit 1 on a change.")
+    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="Record the tapes anew with the configured model.")] = False,
     set_: Set = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
@@ -96,13 +92,27 @@ def eval_(
     Each is a full crew run with its journal. Without --questions: the golden ones in tests/evals.
 
     Example: pilotage eval --questions questions.jsonl --knowledge docs/ --out answers.jsonl
+
+    In CI: pilotage eval --tapes tests/evals/tapes
     """
     from pilotage import report
     from pilotage.evals.score import GOLDEN, evaluate, read_questions
 
     settings = settings_from(set_)
+    if update and not tapes:
+        raise ConfigError("--update records tapes", hint="pilotage eval --tapes DIR --update")
+    if tapes and out:
+        raise ConfigError("--tapes and --out exclude each other", hint="--json has what came of the tapes")
+    if tapes:
+        from pilotage.cli_eval import on_tapes
+
+        if update:
+            say_model(settings)
+        raise typer.Exit(
+            on_tapes(settings, tapes, questions, knowledge=knowledge, update=update, at_least=at_least, as_json=as_json)
+        )
     rows = read_questions(questions or settings.root / GOLDEN)
-    _say_model(settings)
+    say_model(settings)
     card = evaluate(settings, rows, knowledge=knowledge, out=out, progress=report.progress_bar())
     print_lines([json.dumps(card.as_json()) if as_json else card.table()])
     raise typer.Exit(errors.EXIT_REJECTED if card.right < at_least else errors.EXIT_OK)
@@ -147,12 +157,14 @@ def doctor(set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
 
 
 FURTHER: tuple[Callable[..., None], ...] = (
+    cli_tape.resume, cli_tape.fork, cli_tape.compare, cli_cost.cost,
     cli_record.sessions, cli_record.show, cli_record.export, cli_record.audit, cli_replay.replay,
     cli_loops.loops, cli_checks.page, cli_checks.check_code, cli_checks.check_data,
 )  # fmt: skip
 for command in FURTHER:
     app.command(command.__name__.replace("_", "-"))(command)
 app.add_typer(cli_alerts.app, name="alerts")
+app.add_typer(cli_cache.app, name="cache")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -172,7 +184,7 @@ def invoke(arguments: list[str] | None = None) -> int:
     try:
         code = app(arguments, standalone_mode=False)
     except PilotageError as error:
-        say(printable(_redacted(error.lines()), "\n"))
+        say(printable(redacted(error.lines()), "\n"))
         return error.exit_code
     except KeyboardInterrupt:
         code = errors.EXIT_INTERRUPTED
@@ -181,7 +193,7 @@ def invoke(arguments: list[str] | None = None) -> int:
             error.show()
             return errors.EXIT_CONFIG
         say(printable(traceback.format_exc().rstrip(), "\n"))
-        say(printable(_redacted(f"error: this is a bug: {type(error).__name__}: {error}"), "\n"))
+        say(printable(redacted(f"error: this is a bug: {type(error).__name__}: {error}"), "\n"))
         return errors.EXIT_FAILED
     if code == errors.EXIT_INTERRUPTED and STOPS.code is None:  # typer makes this of a Ctrl-C, and says nothing
         STOPS.code = code = exit_code(STOPS.number or signal.SIGINT)
@@ -189,12 +201,22 @@ def invoke(arguments: list[str] | None = None) -> int:
     return code if isinstance(code, int) else errors.EXIT_OK
 
 
-def _say_model(settings: Any) -> None:
-    from pilotage.model.factory import READER, READER_NOTICE, model_name
+def _continued(name: str | None, question: str | None, settings: Any) -> Again | None:
+    """What a follow-up question goes on from; None for a question by itself."""
+    if name is None:
+        return None
+    if not (question or "").strip():
+        raise ConfigError("--continue takes a question", hint='pilotage run --continue last "…"')
+    from pilotage.again import follow_up
+    from pilotage.record.store import open_store
 
-    models = list(dict.fromkeys(model_name(settings, agent) for agent in settings.agents))
-    say(READER_NOTICE if models == [READER] else f"model: {', '.join(models)}")
-    say("loading …")
+    engine = open_store(settings.store, create=False)
+    try:
+        again = follow_up(engine, name, str(question))
+    finally:
+        engine.dispose()
+    say(printable(redacted(f"follows up {again.parent}: {shortened(' '.join(again.earlier[-1].question.split()))}")))
+    return again
 
 
 def _open_streams() -> None:
@@ -211,8 +233,3 @@ def _open_streams() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
-
-def _redacted(text: str) -> str:
-    from pilotage.record.redact import Redactor
-
-    return Redactor().text(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,17 @@ from pilotage import names
 from pilotage.checks.data import Schema, load_schema
 from pilotage.checks.gate import Evidence, Gate
 from pilotage.checks.results import TYPES, Explanation
+from pilotage.conversation import Conversation
 from pilotage.errors import ConfigError, nearest
 from pilotage.guard.fence import RULE
 from pilotage.guard.limits import Meter, RunEnded
 from pilotage.guard.looping import Looping
+from pilotage.guard.policy import PAGES
 from pilotage.model import factory, fallbacks
 from pilotage.model.door import Door, open_door
+from pilotage.model.prices import Prices
 from pilotage.model.reader import Reader
+from pilotage.prompts import Brief, for_explaining
 from pilotage.record.journal import Event, Journal
 from pilotage.settings import AGENTS, CONFIG, TASKS, Settings
 from pilotage.spec import TaskSpec
@@ -42,9 +46,10 @@ LATER = 1  # seconds after our own cap, which says its key, CrewAI's takes what 
 
 
 class Colleague(Agent):
-    """An agent whose delegation tools go through the guard like all others."""
+    """An agent whose delegation tools go through the guard like all others, and whose conversations begin empty."""
 
     _delegation: Any = PrivateAttr(default=None)
+    _forget: Any = PrivateAttr(default=None)
 
     def get_delegation_tools(self, agents: Sequence[BaseAgent]) -> list[BaseTool]:
         asking: Any = self
@@ -58,7 +63,14 @@ class Colleague(Agent):
         if tools is None and self.allow_delegation:
             others = self._delegation.idle(getattr(self.crew, "agents", None) or [])
             tools = [*(self.tools or []), *(self.get_delegation_tools(others) if others else [])]
+        if self._forget:
+            self._forget()
         return super().execute_task(task, context, tools)
+
+    async def aexecute_task(self, task: Task, context: str | None = None, tools: list[BaseTool] | None = None) -> Any:
+        if self._forget:
+            self._forget()
+        return await super().aexecute_task(task, context, tools)
 
 
 @dataclass
@@ -76,10 +88,14 @@ class Kit:
     journal: Journal
 
     def __post_init__(self) -> None:
+        self.prices = Prices(self.settings.prices)
         self.parent: str | None = None  # the run that this one goes on from
+        self.conversation: Conversation | None = None  # of a follow-up question
+        self.stand_ins: Mapping[str, BaseLLM] = {}  # by agent, of a run that is played from a tape
+        self.desk.quoted = self.evidence.quotes_of
         self.troubles: list[str] = []  # what tool calls that failed or were denied told the agent
         self.journal.listen(self._note_trouble)
-        tools = {name: tools_of(spec) for name, spec in self.settings.agents.items()}
+        tools = {name: self._offered(tools_of(spec)) for name, spec in self.settings.agents.items()}
         self.looping = Looping(self.settings.engine.loops, self.meter, self.journal, tools)
         self.fallbacks = fallbacks.build(self.settings, self.question)
         self.delegation = Delegation(self.settings.agents, self.guard, self.meter)
@@ -102,13 +118,13 @@ class Kit:
             agent = Colleague(
                 role=spec.role, goal=spec.goal, backstory=f"{spec.backstory.rstrip()} {RULE}",
                 llm=self.model(name),
-                tools=build.build(spec.tools, name, self._built_in, self.known_tools, self.guard),
+                tools=build.build(self._offered(spec.tools), name, self._built_in, self.known_tools, self.guard),
                 max_iter=spec.max_iter, max_execution_time=spec.max_execution_time + LATER,
                 allow_delegation=spec.allow_delegation,
                 max_retry_limit=0, respect_context_window=False, use_better_compaction=False, verbose=False,
                 **more,
             )  # fmt: skip
-            agent._delegation = self.delegation
+            agent._delegation, agent._forget = self.delegation, partial(self.desk.forget, name)
             self._agents[name] = self.delegation.agents[name] = agent
         return self._agents[name]
 
@@ -127,13 +143,18 @@ class Kit:
                 schema=self._schema(name, spec), code=self.settings.engine.code, context=spec.context,
                 recall=self.guard.recall,
             )  # fmt: skip
-            self._tasks[name] = Task(
+            task = self._tasks[name] = Brief(
                 name=name, description=spec.description, expected_output=spec.expected_output,
                 agent=self.agent(spec.agent), context=[self.task(earlier) for earlier in spec.context],
                 response_model=kind, guardrail=as_guardrail(gate),
                 guardrail_max_retries=self.settings.engine.checks.feedback_rounds,
                 **more,
             )  # fmt: skip
+            if self.conversation:
+                told = partial(self.conversation.told, self.guard.number, with_findings=not spec.context)
+                task._before = told
+            if issubclass(kind, Explanation):
+                task._shorten = partial(self._for_explaining, spec.context)
         return self._tasks[name]
 
     def model(self, agent: str) -> BaseLLM:
@@ -141,17 +162,30 @@ class Kit:
         name, spec = factory.model_name(self.settings, agent), self.settings.engine.model
         free = name == factory.READER
         seconds = self.meter.call_seconds(agent)[0]
-        llm = Reader.for_question(self.question) if free else factory.build(name, spec, seconds)
+        llm = self.stand_ins.get(agent)
+        if llm is None:
+            llm = Reader.for_question(self.question) if free else factory.build(name, spec, seconds)
         door = Door(
             agent, name, self.meter, self.journal,
-            free=free, text_tools=spec.tool_calls == "text" and not free, tools=tools_of(self.settings.agents[agent]),
+            free=free, text_tools=spec.tool_calls == "text" and not free,
+            tools=self._offered(tools_of(self.settings.agents[agent])),
             nudges=partial(self.looping.nudges, agent), fallbacks=self.fallbacks, recall=self.guard.recall,
+            prices=self.prices,
         )  # fmt: skip
         return open_door(llm, door)
+
+    def _offered(self, tools: Sequence[str]) -> list[str]:
+        """Without read_page where nobody has named a host: its description would be paid for with each call."""
+        searching = any("search_web" in spec.tools for spec in self.settings.agents.values())
+        idle = not searching and self.guard.policy.reads_no_page()
+        return [name for name in tools if not (idle and name == PAGES)]
 
     def _note_trouble(self, event: Event) -> None:
         if event.kind == "tool_call" and event.facts.get("failed"):
             self.troubles.append(str(event.content.get("result")))
+
+    def _for_explaining(self, earlier: Sequence[str], context: str) -> str:
+        return for_explaining(context, [self.evidence.results.get(name) for name in earlier])
 
     def _schema_of(self, agent: str) -> Schema | None:
         """The schema of the task that the agent is at."""

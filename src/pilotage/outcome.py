@@ -16,6 +16,8 @@ from pilotage.report import write_files
 
 if TYPE_CHECKING:
     from pilotage.crew import Kit
+    from pilotage.guard.limits import Meter
+    from pilotage.record.journal import Journal
     from pilotage.record.redact import Redactor
 
 LONGEST_REASON = 600  # characters
@@ -76,6 +78,16 @@ class Result:
         return not self.citations and bool(self.findings)
 
 
+@dataclass(frozen=True)
+class Answered:
+    """A question, the verified answer to it that there was already, and how long it took to find that."""
+
+    question: str
+    answer: str
+    citations: list[dict[str, Any]]
+    seconds: float
+
+
 def conclude(kit: Kit, error: BaseException | None) -> Ended:
     """The outcome, from what ended the run, what CrewAI raised, or the answer that passed its checks."""
     if kit.meter.ended is not None:
@@ -116,12 +128,31 @@ def finish(kit: Kit, ended: Ended, folder: Path | None) -> Result:
     with contextlib.suppress(StoreError):
         decisions = decide_sentences(kit, answer) if answer else []
     ended = _on_record(ended, journal.failure)
-    result = _result(kit, ended, answer)
+    return _close(journal, kit.meter, _result(kit, ended, answer), ended, decisions, folder)
+
+
+def finish_again(journal: Journal, meter: Meter, answered: Answered, ended: Ended, folder: Path | None) -> Result:
+    """The same for a run that is answered with what an earlier run has answered and verified."""
+    is_whole = ended.outcome == "accepted"  # nobody has interrupted it
+    folder, ended = _made(folder, ended)
+    ended = _on_record(ended, journal.failure)
+    result = Result(
+        run=journal.run, question=answered.question, outcome="", reason="", hint="",
+        answer=answered.answer if is_whole else None, citations=answered.citations if is_whole else [],
+        unsupported=[], seconds=round(answered.seconds, 3), tokens=meter.tokens,
+        usd=None if meter.unpriced else round(meter.usd, 9), seal="", exit_code=errors.EXIT_FAILED,
+    )  # fmt: skip
+    return _close(journal, meter, _with_end(result, ended, journal.redactor), ended, [], folder)
+
+
+def _close(
+    journal: Journal, meter: Meter, result: Result, ended: Ended, decisions: list[dict[str, Any]], folder: Path | None
+) -> Result:  # fmt: skip
     try:
         journal.append(
             "run_ended", {"reason": ended.reason, "answer": result.answer or "", "citations": result.citations},
             outcome=ended.outcome, seconds=result.seconds, tokens=result.tokens, usd=result.usd,
-            model_calls=kit.meter.model_calls, tool_calls=kit.meter.tool_calls,
+            model_calls=meter.model_calls, tool_calls=meter.tool_calls,
         )  # fmt: skip
     except StoreError:
         ended = _on_record(ended, journal.failure)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pilotage.record.journal import Event, Listener
 
 
+UNFINISHED = ("limited", "failed", "interrupted")
 JOINERS = "\u200c\u200d"  # invisible, and letters of some scripts hang on them
 
 
@@ -116,6 +117,7 @@ def summary(result: Result) -> str:
     if result.citations:
         parts.append(f"{len(result.citations)} citation" + "s" * (len(result.citations) != 1))
     parts += [f"{result.seconds:.1f} s", money(result.usd), f"runs/{result.run}"]
+    parts += [f"goes on from {result.parent}"] if result.parent else []
     return " · ".join(parts)
 
 
@@ -142,6 +144,8 @@ def print_result(result: Result, out: TextIO | None = None, err: TextIO | None =
         say(printable(f"did not hold: {_fault(fault)[:300]}"), out)
     if result.link:
         say(printable(f"session: {result.link}"), err)
+    if result.outcome in UNFINISHED:
+        say(printable(f"go on from here, paying for nothing twice: pilotage resume {result.run}"), err)
     if result.hint and result.exit_code:
         say(printable(f"hint: {result.hint}"), err)
     gap = "\n" if result.answer or result.unsupported else ""
@@ -200,16 +204,21 @@ def step_line(event: Event) -> str:
             if facts.get("denied"):
                 return f"  {facts['tool']} {arguments} denied by {facts['denied']}"
             if facts.get("failed"):
-                return f"  {facts['tool']} {arguments}{_seconds(facts)} {_short(content.get('result'))}"
-            return f"  {facts['tool']} {arguments}{_seconds(facts)}"
+                return f"  {facts['tool']} {arguments}{memory(facts) or _seconds(facts)} {_short(content.get('result'))}"
+            return f"  {facts['tool']} {arguments}{memory(facts) or _seconds(facts)}"
         case "suspicious":
             return f"  suspicious text in {facts['source']}, kept as data"
         case "code_run":
             return f"  code: {facts['outcome']} in {facts['sandbox']}{_seconds(facts)}"
+        case "model_call" if facts.get("served"):
+            return f"  {facts['model']}{memory(facts)}"
         case "model_call" if facts["model"] != "reader":
             tokens = facts["prompt_tokens"] + facts["completion_tokens"]
             again = f" attempt {facts['attempt']}" if facts["attempt"] > 1 else ""
             return f"  {facts['model']}{again} {tokens:,} tokens{_seconds(facts)}{_failed(facts)}"
+        case "decision" if facts.get("what") in ("carried", "dropped") and "task" not in facts:
+            kept = facts["what"] == "carried"
+            return f"  {facts['what']}: {_short(content.get('text'))}" + ("" if kept else f" ({content.get('reason')})")
         case "check" if not facts["passed"]:
             return f"  check {facts['check']} failed"
         case "limit" if "key" in facts:
@@ -220,8 +229,21 @@ def step_line(event: Event) -> str:
             return f"  loop: {facts['rule']} of {facts['agent']}, {'stopped' if facts['level'] == 'stop' else 'nudged'}"
         case "fallback":
             return f"  {facts['model']} failed, {facts['to']} goes on"
+        case "answered":
+            return f"  answered before in run {facts['of_run']}: “{_short(content.get('question'))}”"
+        case "cache":
+            return f"  not answered before: {_short(content.get('reason'))}"
         case _:
             return ""
+
+
+def memory(facts: Mapping[str, Any]) -> str:
+    """` from tape, 366 tokens and $0.0001 saved`, of a call that was not made again; "" for one that was."""
+    if not facts.get("served"):
+        return ""
+    tokens, usd = facts.get("saved_tokens"), facts.get("saved_usd")
+    saved = [f"{tokens:,} tokens"] * bool(tokens) + [money(usd)] * bool(usd)
+    return f" from {facts['served']}" + (f", {' and '.join(saved)} saved" if saved else "")
 
 
 def _short(text: str | None) -> str:

@@ -7,12 +7,10 @@ outcome -> journal -> runs/<id>/answer.md, result.json
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import platform
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,15 +21,19 @@ from typing import TYPE_CHECKING, Any
 from pilotage.again import Again
 from pilotage.alerts.rules import check_alerts, shown_address
 from pilotage.alerts.watcher import Watcher
+from pilotage.answers.serving import Answers, Hit
+from pilotage.caches import Caches
 from pilotage.checks.gate import Evidence
-from pilotage.errors import ConfigError, PilotageError, StoreError
+from pilotage.conversation import Conversation, hosts_of
+from pilotage.errors import ConfigError, StoreError
 from pilotage.evidence.knowledge import Knowledge
-from pilotage.guard.limits import UNWINDS, Ended, Meter
-from pilotage.guard.policy import PAGES, USER, Policy, Reason, hosts_in
+from pilotage.guard.limits import Ended, Meter
+from pilotage.guard.policy import Policy, Reason, hosts_in
+from pilotage.kickoff import kick_off, read_named
 from pilotage.link import where
 from pilotage.model import factory
-from pilotage.outcome import Result, conclude, finish
-from pilotage.quiet import import_crewai, lasting_context
+from pilotage.outcome import Answered, Result, conclude, finish, finish_again
+from pilotage.quiet import import_crewai
 from pilotage.record.journal import Journal, Listener
 from pilotage.record.redact import Redactor
 from pilotage.record.store import open_store
@@ -70,15 +72,22 @@ class WhileItRuns(Policy):
 
 
 class Runner:
-    """Settings, store and documents opened once; `answer` makes a run of each question."""
+    """Settings, store and documents opened once; `answer` makes a run of each question.
 
-    def __init__(self, settings: Settings, *, knowledge: Path | None = None, progress: Progress | None = None) -> None:
-        self.settings = settings
+    With `played`, every run is played from a tape: no model is needed, and nobody elsewhere hears of it.
+    """
+
+    def __init__(
+        self, settings: Settings, *, knowledge: Path | None = None, progress: Progress | None = None,
+        played: bool = False,
+    ) -> None:  # fmt: skip
+        self.settings, self.played = settings, played
         self.known_tools = build.user_tools(settings)
         with located(settings):
             build.check_tools(settings, self.known_tools)
             check_alerts(settings.engine.alerts, os.environ)
-        factory.check(settings)
+        if not played:
+            factory.check(settings)
         self.fetcher = Fetcher(settings.engine.web, private_hosts=settings.engine.policy.allow_private_hosts)
         self.databases = Databases(settings.engine.databases, settings.root)
         self.redactor = Redactor(patterns=settings.engine.record.redact)
@@ -90,8 +99,10 @@ class Runner:
         except BaseException:
             self.engine.dispose()
             raise
+        self.caches = Caches(settings, self.redactor)
+        self.answers = Answers(settings, self.knowledge, self.caches.through(self.fetcher), self.redactor)
         self.warnings = self._warnings()
-        self.sinks = open_sinks(settings)  # before CrewAI is imported
+        self.sinks = None if played else open_sinks(settings)  # before CrewAI is imported
 
     def answer(
         self, question: str, *, urls: Sequence[str] = (), listener: Listener | None = None, write: bool = True,
@@ -103,25 +114,25 @@ class Runner:
 
         Raises ConfigError before anything is started; afterwards every end is an outcome.
         """
-        question = check_question(question, self.settings.engine.limits.question_chars)
-        import_crewai(self.settings.runs)
-        factory.warm(self.settings)
+        began, question = time.monotonic(), check_question(question, self.settings.engine.limits.question_chars)
         journal = Journal(self.engine, self.redactor)
         if listener:
             journal.listen(harmless(listener))
-        kit, crew = self._build(question, journal, urls, again)
-        session = self.sinks.session(journal.run) if self.sinks else None
-        if session:
-            journal.listen(session)
-        watcher = self._watcher()
-        watcher.follow(journal)
-        content = {"question": question, "settings": self._shown_settings(), "warnings": self.warnings}
-        content |= {"urls": list(urls)} if urls else {}
-        content |= {"knowledge": str(self.folder)} if self.folder else {}
-        facts = self._facts() | (again.facts if again else {})
+        look = None if urls or again else self.answers.look(question, fresh=fresh)
+        if hit := self.answers.sure(look):
+            return self._answer_again(hit, question, journal, began, write=write, then=then)
+        import_crewai(self.settings.runs)
+        if not self.played:
+            factory.warm(self.settings)
+        kit, crew = self._build(question, journal, urls, again, fresh=fresh or self.played)
+        tools = self.answers.watch(journal)
+        session, watcher = self._follow(journal)
         with contextlib.closing(kit.desk), signals_end(kit.meter):
-            journal.append("run_started", content, **facts)
-            error = kick_off(crew, kit) if read_named(kit, urls) else None
+            self._start(journal, question, urls, again)
+            if hit := self.answers.agreed(look, kit):
+                return self._serve(hit, question, journal, kit.meter, began, session, watcher, write=write, then=then)
+            is_ready = read_named(kit, urls) and (kit.conversation is None or kit.conversation.carry(kit))
+            error = kick_off(crew, kit) if is_ready else None
             kit.meter.settle()
             ended = conclude(kit, error)
             watcher.at_end(ended.outcome, kit.meter.seconds)
@@ -129,11 +140,54 @@ class Runner:
             result = replace(result, link=self._deliver(session, watcher, journal.run))
             if then:
                 then(result)
+            if look:
+                self.answers.enter(look, tools, kit, result)
         return result
+
+    def _answer_again(self, hit: Hit, question: str, journal: Journal, began: float, **more: Any) -> Result:
+        """The answer of an earlier run, without a crew and without CrewAI."""
+        meter = Meter(self.settings.engine.limits, journal)
+        session, watcher = self._follow(journal)
+        with signals_end(meter):
+            self._start(journal, question)
+            return self._serve(hit, question, journal, meter, began, session, watcher, **more)
+
+    def _serve(
+        self, hit: Hit, question: str, journal: Journal, meter: Meter, began: float, session: Session | None,
+        watcher: Watcher, *, write: bool, then: Callable[[Result], None] | None,
+    ) -> Result:  # fmt: skip
+        with contextlib.suppress(StoreError):  # then the run is `failed`: the journal lacks it
+            self.answers.serve(hit, journal)
+        ended, seconds = meter.end(Ended("accepted", hit.reason)), time.monotonic() - began
+        watcher.at_end(ended.outcome, seconds)
+        answered = Answered(question, hit.entry.answer, hit.entry.citations, seconds)
+        result = finish_again(journal, meter, answered, ended, self.settings.runs / journal.run if write else None)
+        result = replace(result, link=self._deliver(session, watcher, journal.run))
+        if then:
+            then(result)
+        return result
+
+    def _follow(self, journal: Journal) -> tuple[Session | None, Watcher]:
+        """Who hears of the run: AgentOps and OpenTelemetry, and the alerts."""
+        session = self.sinks.session(journal.run) if self.sinks else None
+        if session:
+            journal.listen(session)
+        watcher = self._watcher()
+        watcher.follow(journal)
+        return session, watcher
+
+    def _start(self, journal: Journal, question: str, urls: Sequence[str] = (), again: Again | None = None) -> None:
+        warnings = [*self.warnings, *self.answers.take_warnings()]
+        content = {"question": question, "settings": shown_settings(self.settings), "warnings": warnings}
+        content |= {"urls": list(urls)} if urls else {}
+        content |= {"knowledge": str(self.folder)} if self.folder else {}
+        journal.append("run_started", content, **(self._facts() | (again.facts if again else {})))
 
     def close(self) -> None:
         if self.sinks:
             self.sinks.close()
+        self.answers.close()
+        self.caches.close()
         self.knowledge.close()
         self.databases.close()
         self.engine.dispose()
@@ -142,13 +196,13 @@ class Runner:
         """What the user should know before the first answer; starts making missing vectors behind the runs."""
         with_task = {task.agent for task in self.settings.tasks.values()}
         idle = [f'agent "{name}" has no task in {TASKS}' for name in self.settings.agents if name not in with_task]
-        pending = self.knowledge.embed_behind()
+        pending = 0 if self.played else self.knowledge.embed_behind()
         late = f"{pending:,} sentences have no vector yet: full text for those (`pilotage index` makes them now)"
         said = [*self.knowledge.warnings, *idle, *build.warnings(self.settings), *factory.warnings(self.settings)]
         return [*said, *([late] if pending else [])]
 
     def _build(
-        self, question: str, journal: Journal, urls: Sequence[str], again: Again | None = None
+        self, question: str, journal: Journal, urls: Sequence[str], again: Again | None = None, *, fresh: bool = False
     ) -> tuple[Kit, Crew]:
         from pilotage.crew import Kit, build_crew
 
@@ -159,25 +213,30 @@ class Runner:
             agents={name: entry.limits for name, entry in agents.items()},
             tasks={name: entry.limits for name, entry in tasks.items()},
         )  # fmt: skip
-        named = [*hosts_in(" ".join([question, *urls])), *spec.web.sites]
+        again = again or Again("", "", "", question)
+        named = [*hosts_in(" ".join([question, *urls])), *hosts_of(again.earlier), *spec.web.sites]
         has = {agent: tools_of(entry) for agent, entry in agents.items()}
         policy = WhileItRuns(meter, spec.policy, self.settings.root, has, named)
         number = secrets.token_hex(4)
-        recall = self._recall(number, again or Again(journal.run, "", journal.run, question))
+        recall = self._recall(journal.run, number, again, fresh)
         guard = Guard(meter, journal, policy, recall, number, spec.tools)
         desk = guard.shelf = Desk(
-            spec, question, self.knowledge, self.fetcher, policy, partial(guard.note, hidden=True)
-        )
+            spec, question, self.knowledge, self.caches.through(self.fetcher, fresh=fresh), policy,
+            partial(guard.note, hidden=True), of_today=again.tape is not None,
+        )  # fmt: skip
         evidence = Evidence(desk.sources, searches=lambda: desk.searches, number=guard.number)
         kit = Kit(self.settings, question, desk, evidence, self.known_tools, self.databases, guard, meter, journal)
-        kit.parent = again.parent if again else None
+        kit.parent = again.parent or None
+        kit.conversation = Conversation(again.earlier) if again.earlier else None
+        kit.stand_ins = again.models
         return kit, build_crew(kit)
 
-    def _recall(self, number: str, again: Again) -> Recall:
+    def _recall(self, run: str, number: str, again: Again, fresh: bool) -> Recall:
         """What this run remembers of others."""
         return Recall(
-            self.redactor, number, tape=again.tape, only=again.only, origin=again.origin, again=again.repeat,
-            done=again.done,
+            self.redactor, number, tape=again.tape, calls=None if again.only else self.caches.calls(fresh=fresh),
+            only=again.only, origin=again.origin or run,
+            again=again.repeat, again_in=again.repeat_in or run, done=again.done,
         )  # fmt: skip
 
     def _watcher(self) -> Watcher:
@@ -206,14 +265,16 @@ class Runner:
             "until": round(time.time() + engine.limits.seconds + LOST, 3),
         }  # fmt: skip
 
-    def _shown_settings(self) -> dict[str, Any]:
-        engine = self.settings.engine.model_dump()
-        engine["alerts"]["webhook"] = shown_address(self.settings.engine.alerts.webhook)
-        return {
-            "engine": engine,
-            "agents": {name: spec.model_dump() for name, spec in self.settings.agents.items()},
-            "tasks": {name: spec.model_dump() for name, spec in self.settings.tasks.items()},
-        }
+
+def shown_settings(settings: Settings) -> dict[str, Any]:
+    """The settings as the journal keeps them."""
+    engine = settings.engine.model_dump()
+    engine["alerts"]["webhook"] = shown_address(settings.engine.alerts.webhook)
+    return {
+        "engine": engine,
+        "agents": {name: spec.model_dump() for name, spec in settings.agents.items()},
+        "tasks": {name: spec.model_dump() for name, spec in settings.tasks.items()},
+    }
 
 
 def run_crew(
@@ -266,91 +327,3 @@ def check_question(question: str | None, longest: int) -> str:
             hint=f"shorten it, put long text into a file in knowledge/, or raise limits.question_chars in {CONFIG}",
         )
     return text
-
-
-def read_named(kit: Kit, urls: Sequence[str]) -> bool:
-    """Read the pages that the user named; False when the run has ended meanwhile, before any model call."""
-    for url in urls:
-        try:
-            said, is_read = kit.guard.call(PAGES, kit.desk.read_page, USER, {"url": url})
-        except PilotageError:  # a cap, or Ctrl-C: the run has ended already
-            return False
-        if not is_read:
-            kit.meter.end(Ended("failed", said, "check the address; policy and web in config/pilotage.yaml decide"))
-            return False
-    return kit.meter.ended is None
-
-
-def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
-    """Run the crew in a thread of its own; returns what it raised. Back when the run has ended, whatever hangs."""
-    finished, raised = threading.Event(), []
-
-    def work() -> None:
-        try:
-            asyncio.run(_kick_off(crew, kit))
-        except BaseException as error:
-            raised.append(error)
-        finally:
-            forget(crew)
-            finished.set()
-
-    context = lasting_context().copy()
-    threading.Thread(target=context.run, args=(work,), name="pilotage-crew", daemon=True).start()
-    while not finished.wait(min(0.5, max(0.0, kit.meter.time_left("")[0]))):
-        kit.meter.check_run()
-        if kit.meter.ended is None:
-            continue
-        if not finished.wait(UNWINDS):
-            with contextlib.suppress(StoreError):  # `outcome` says so
-                kit.journal.append("abandoned", what="the crew", seconds=UNWINDS)
-        break
-    return raised[0] if raised else None
-
-
-def forget(crew: Crew) -> None:
-    """Let go of a crew that was stopped: CrewAI 1.15 keeps each task that has started until it hears of its end."""
-    from crewai.events import crewai_event_bus
-    from crewai.events.event_listener import event_listener
-
-    crewai_event_bus.flush(timeout=UNWINDS / 2)  # the start of a task may still be on its way there
-    for task in crew.tasks:
-        event_listener.execution_spans.pop(task, None)
-
-
-async def _kick_off(crew: Crew, kit: Kit) -> None:
-    from crewai.events.event_context import EventContextConfig, MismatchBehavior, _event_context_config
-    from crewai.hooks import HookAborted, InterceptionPoint
-    from crewai.hooks.dispatch import register_scoped, scoped_hooks
-
-    def goes_on(_context: Any = None) -> None:
-        if kit.meter.ended is not None:  # the second stop: the door is the first
-            raise HookAborted(kit.meter.ended.reason, source="pilotage")
-
-    def record(kind: str, content: dict[str, Any], **facts: Any) -> None:
-        try:
-            kit.journal.append(kind, content, **facts)
-        except StoreError as error:  # of other errors in a hook CrewAI prints a line, and goes on
-            raise HookAborted(str(error), source="pilotage") from None
-
-    def before_step(context: Any) -> None:
-        goes_on()
-        if context.kind == "task" and context.step_name in kit.settings.tasks:
-            agent, task = kit.delegation.name_of(context.agent), context.step_name
-            spec = kit.settings.agents[agent]
-            kit.meter.begin_turn(agent, task, spec.max_iter, spec.max_execution_time)
-            record("task_started", {"context": context.payload or ""}, task=task, agent=agent)
-
-    def after_step(context: Any) -> None:
-        if context.kind == "task" and context.step_name in kit.settings.tasks:
-            agent, task = kit.delegation.name_of(context.agent), context.step_name
-            context.payload.pydantic = kit.evidence.results.get(task)
-            kit.meter.end_turn(agent, task)
-            record("task_ended", {"output": context.payload.raw}, task=task, agent=agent)
-
-    silent = MismatchBehavior.SILENT  # crewai 1.15 reports its own unpaired events on stdout when a crew is stopped
-    _event_context_config.set(EventContextConfig(mismatch_behavior=silent, empty_pop_behavior=silent))
-    with scoped_hooks():
-        register_scoped(InterceptionPoint.PRE_STEP, before_step)
-        register_scoped(InterceptionPoint.POST_STEP, after_step)
-        register_scoped(InterceptionPoint.PRE_MODEL_CALL, goes_on)
-        await crew.akickoff(inputs={"question": kit.question})

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotage.report import money, printable
+from pilotage.report import memory, money, printable
 
 if TYPE_CHECKING:
     from pilotage.record.audit import Audit
@@ -22,15 +22,16 @@ def session_line(row: dict[str, Any]) -> str:
     seconds = f"{row['seconds']:.1f} s" if row["seconds"] is not None else "-"
     spent = money(row["usd"]) if row["outcome"] else "-"
     question = " ".join(row["question"].split())[:80]
+    parent = f"← {row['parent']}  " if row.get("parent") else ""
     figures = f"{row['state']:<11} {seconds:>8}  {spent:>8}"
-    return printable(f"{row['run']}  {started}  {figures}  {row['model'] or row['origin']}  {question}")
+    return printable(f"{row['run']}  {started}  {figures}  {row['model'] or row['origin']}  {parent}{question}")
 
 
 def event_lines(event: Event) -> str:
     """An event: its number, kind and facts on one line, each content shortened below it."""
-    facts = " ".join(f"{name}={_short(value)}" for name, value in event.facts.items())
+    facts = " ".join(f"{name}={_date(value) if name == 'at' else _short(value)}" for name, value in event.facts.items())
     at = time.strftime("%H:%M:%S", time.localtime(event.at))
-    lines = [f"{event.seq:>4}  {at}  {event.kind:<12} {facts}".rstrip()]
+    lines = [f"{event.seq:>4}  {at}  {event.kind:<12}{memory(event.facts)} {facts}".rstrip()]
     for name, text in event.content.items():
         shown = "[erased]" if text is None else " ".join(text.split())
         lines.append(f"      {name}: {shown[:WIDTH]}{' …' if len(shown) > WIDTH else ''}")
@@ -62,6 +63,10 @@ def sealed(folder: Path) -> str | None:
     except (OSError, ValueError, AttributeError):
         return None
     return seal if isinstance(seal, str) else None
+
+
+def _date(value: Any) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M", time.localtime(value)) if isinstance(value, float) else str(value)
 
 
 def _short(value: Any) -> str:

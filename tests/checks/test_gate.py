@@ -112,7 +112,7 @@ def test_feedback_to_the_verifier_and_the_explainer_holds_their_true_input(table
     assert findings(GOOD) in feedback
     table.gate("verdicts")(verdicts("supported"))
     _, feedback = table.gate("citations")(explanation("No citation."))
-    assert verdicts("supported") in feedback
+    assert verdicts("supported").replace('"reason":"r"', '"reason":""') in feedback
 
 
 def test_sending_back_gives_the_agent_no_new_iterations(table: Table) -> None:

@@ -32,6 +32,11 @@ class Turn:
         contents = [unfence(m["content"]) for m in self.messages if m["role"] == "tool"]
         return [json.loads(content) for content in contents if content.startswith("{")]
 
+    def passage(self, words: str) -> dict[str, Any]:
+        """The passage, in whole or as a quote, that a search of this conversation has found and that holds `words`."""
+        found: list[dict[str, Any]] = [entry for result in self.results for entry in result.get("passages", ())]
+        return next(entry for entry in found if words in entry.get("text", entry.get("quote", "")))
+
 
 @dataclass
 class Scripted:
@@ -80,7 +85,7 @@ def good(turn: Turn) -> Any:
     if turn.task == "research":
         if not turn.results:
             return calls(("search_knowledge", {"query": "who owns retries, nested retries multiply"}))
-        source = next(p for p in turn.results[0]["passages"] if "27 requests" in p["text"])["source"]
+        source = turn.passage("27 requests")["source"]
         quote = "With three owners of three attempts each,\none fault makes 27 requests."
         return Findings(findings=[Finding(claim="Nested retries multiply to 27.", quote=quote, source=source)])
     if turn.task == "verify":

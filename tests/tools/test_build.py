@@ -464,7 +464,8 @@ def equipped(mine: Project) -> Project:
     mine.change("tasks", lambda tree: tree["research"].update(data="price.json"))
     now = {"description": "What time it is.", "url": "https://time.example/now"}
     mine.engine(databases={"shop": {"url": "sqlite:///shop.sqlite"}}, services={"rates": RATES, "now": now})
-    mine.give("researcher", "read_source", "query_db", "run_python", "check_data", "rates", "now", "shout", "reverse")
+    mine.engine(policy={"tools": {"read_page": {"domains": ["example.org"]}}})
+    mine.give("researcher", "query_db", "run_python", "check_data", "rates", "now", "shout", "reverse")
     return mine
 
 
@@ -485,7 +486,7 @@ def test_every_tool_has_its_arguments_with_their_types_and_its_docstring(equippe
         "reverse": {"text": ("string", ...)},
     }  # fmt: skip
     said = {
-        "search_knowledge": "Returns passages: source id, best quote",
+        "search_knowledge": "Returns passages: of the best the text",
         "read_page": "Of a long page, the passages are returned that fit",
         "read_source": "Open one source by its id",
         "query_db": "shop (SQLite):\n  item(name TEXT, price REAL)",

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pilotage.errors import ToolError
+from pilotage.evidence.hits import quoted
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.guard.policy import Policy
 from pilotage.settings import Settings
@@ -28,6 +29,10 @@ TEA = "The tea house on the quay was opened by Agnes Weir in the spring of 1904.
 PUBLIC = "# Lamps\n\nThe lamp of the lighthouse was made by a firm in Birmingham.\n"
 PRIVATE = "# Wages\n\nThe keeper of the lighthouse was paid ninety pounds a year.\n"
 Made = Callable[..., Desk]
+
+
+def quotes_of(entry: dict[str, Any]) -> list[str]:
+    return [quote for quote, _ in quoted(entry)]
 
 
 def article(*paragraphs: str, title: str = "Tea", more: str = "") -> Reply:
@@ -116,7 +121,7 @@ def test_a_page_that_was_read_is_found_by_the_search_and_opened_by_its_source(
     desk = make()
     source = desk.read_page(server.url("/tea"))["passages"][0]["source"]
     first = desk.search_knowledge(QUESTION)["passages"][0]
-    assert (first["source"], first["quote"]) == (source, TEA)
+    assert (first["source"], first["text"], quotes_of(first)) == (source, TEA, [TEA])
     opened = desk.read_source(source)
     assert (opened["text"], opened["title"]) == (TEA, "Tea")
     assert "Birmingham" in desk.search_knowledge("Where was the lamp of the lighthouse made?")["passages"][0]["text"]
@@ -187,7 +192,7 @@ def test_what_was_left_out_of_a_long_page_is_found_by_the_search(
     desk = make(limits={"result_chars": 3000})
     desk.read_page(server.url("/long"), looking_for="What was the weather in paragraph 3?")
     hits = desk.search_knowledge("When does the last ferry leave the pier?")["passages"]
-    assert "nine in the evening" in hits[0]["quote"]
+    assert "nine in the evening" in quotes_of(hits[0])[0]
     assert hits[0]["source"] in desk.sources
 
 
@@ -286,7 +291,7 @@ def test_pages_that_are_read_at_once_are_all_found(make: Made, server: Server, t
         assert len(list(threads.map(lambda name: desk.read_page(server.url(f"/{name}")), names))) == len(names)
     for name in names:
         hit = desk.search_knowledge(f"When was the boat shed of {name} painted?")["passages"][0]
-        assert name in hit["quote"]
+        assert name in quotes_of(hit)[0]
 
 
 def test_nothing_is_read_for_a_run_that_has_ended(make: Made, server: Server, table: dict[str, Reply]) -> None:
@@ -306,7 +311,7 @@ def test_read_source_opens_documents_and_says_when_there_is_none(make: Made) -> 
     (hit, *_) = desk.search_knowledge("Where was the lamp of the lighthouse made?")["passages"]
     opened = desk.read_source(hit["source"])
     assert opened["text"] == "The lamp of the lighthouse was made by a firm in Birmingham."
-    assert (opened["title"], opened["where"]) == ("Lamps", hit["where"])
+    assert (opened["title"], opened["where"]) == ("Lamps", hit.get("where", ""))
     for absent in ("public/lamps.md#00000000", "nowhere.md", "", "#", hit["source"] + " "):
         assert desk.read_source(absent) == {"source": absent, "error": "there is no such source"}
 

@@ -206,7 +206,7 @@ def play_in_text(project: Path, scripted: Any, monkeypatch: pytest.MonkeyPatch, 
             return 'Thought: search\nAction: search_knowledge\nAction Input: {"query": "nested retries multiply"}'
         if turn.task == "research":
             found.append(json.loads(seen[1][seen[1].index("{") : seen[1].rindex("}") + 1]))
-            passage = next(p for p in found[0]["passages"] if "27 requests" in p["text"])
+            passage = next(p for p in found[0]["passages"] if "27 requests" in p.get("text", p.get("quote", "")))
             quote = "With three owners of three attempts each,\none fault makes 27 requests."
             finding = {"claim": "It is 27.", "quote": quote, "source": passage["source"]}
             return "Thought: done\nFinal Answer: " + json.dumps({"findings": [finding]})

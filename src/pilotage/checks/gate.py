@@ -28,7 +28,8 @@ from pilotage.checks.citations import (
 )
 from pilotage.checks.code import check_code
 from pilotage.checks.data import Schema, check_text, check_value
-from pilotage.checks.results import Data, Explanation, Finding, Findings, Verdict, Verdicts, parse
+from pilotage.checks.results import Data, Explanation, Finding, Findings, Verdict, Verdicts, parse, supported
+from pilotage.evidence.around import around
 from pilotage.guard.fence import fence
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.record.journal import Journal
@@ -53,6 +54,10 @@ class Evidence:
     searches: Callable[[], int] = lambda: 0  # how many searches this run has made
     number: str = "0"  # of this run's fences
     tested: int | None = None  # how many tests the code of the last result passed, None when it held no code
+
+    def quotes_of(self, source: str) -> list[str]:
+        """What the findings quote from a source."""
+        return [finding.quote for finding in self.findings if finding.source == source]
 
     @property
     def supported(self) -> list[tuple[str, str]] | None:
@@ -170,23 +175,39 @@ class Gate:
         return False, self._feedback(faults)
 
     def _feedback(self, faults: list[Fault]) -> str:
-        """The faults, the task's input and the sources: CrewAI's retry prompt holds none of the latter two."""
+        """The faults, the task's input and the sources that it names: CrewAI's retry prompt holds neither."""
         parts = ["These points do not hold:"]
         parts += [f"- {fault.reason}" + (f": {fault.text}" if fault.text else "") for fault in faults]
         if given := self._given():
             parts += ["", "Your input again:", *(result.model_dump_json() for result in given)]
-        if self.evidence.sources:
+        if sources := self._sources(given):
             parts += ["", "The sources as they were read:"]
-            parts += [fence(text, source, self.evidence.number) for source, text in self.evidence.sources.items()]
+            in_order = sorted(sources.items())  # whichever call was over first: the same prompt from the tape
+            parts += [fence(text, source, self.evidence.number) for source, text in in_order]
         return "\n".join(parts)
+
+    def _sources(self, given: Sequence[BaseModel]) -> Sources:
+        """The sources that the input names; all of them where it names none, or where the task may use others."""
+        named = {
+            item.source
+            for result in given
+            for item in (*getattr(result, "findings", ()), *getattr(result, "verdicts", ()))
+            if isinstance(item, Finding | Verdict)
+        }
+        if not named or not issubclass(self.kind, Verdicts | Explanation):
+            return self.evidence.sources
+        return {s: around(t, self.evidence.quotes_of(s)) for s, t in self.evidence.sources.items() if s in named}
 
     def _given(self) -> list[BaseModel]:
         """What the task was given: findings or verdicts, and the results of its context."""
         given: list[BaseModel] = []
         if issubclass(self.kind, Verdicts | Explanation):
             findings, verdicts = self.evidence.findings, self.evidence.verdicts or []
-            given.append(Findings(findings=findings) if self.kind is Verdicts else Verdicts(verdicts=verdicts))
-        results = (self.evidence.results.get(name) for name in self.context)
+            judged = supported(Verdicts(verdicts=verdicts))
+            given.append(Findings(findings=findings) if self.kind is Verdicts else judged)
+        results = [self.evidence.results.get(name) for name in self.context]
+        if issubclass(self.kind, Explanation):
+            results = [supported(result) if isinstance(result, Verdicts) else result for result in results]
         return given + [result for result in results if result is not None and result not in given]
 
     def _record(self, check: str, faults: list[Fault]) -> None:

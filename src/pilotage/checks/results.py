@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 import sentencex
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from pilotage.checks.fences import Fence, fences, unfenced, without
 from pilotage.checks.verbatim import stands_in
@@ -21,7 +23,20 @@ FORMATS = {"json": "json", "csv": "csv", "yaml": "yaml", "yml": "yaml"}
 MARKS = re.compile(r"(?:(?<!\s)\s*\[\d+(?:\s*,\s*\d+)*\])+")
 
 
-class Finding(BaseModel):
+class Typed(BaseModel):
+    """A type of answer. Its JSON Schema goes to the model with each call: docstrings and titles stay at home."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        whole = handler.resolve_ref_schema(schema)
+        for part in (whole, *whole.get("properties", {}).values()):
+            part.pop("title", None)
+        whole.pop("description", None)
+        return schema
+
+
+class Finding(Typed):
     """One piece of evidence: what is claimed, the words that prove it, and where they stand."""
 
     claim: str
@@ -29,11 +44,11 @@ class Finding(BaseModel):
     source: str = Field(description="the source id exactly as the tool gave it")
 
 
-class Findings(BaseModel):
+class Findings(Typed):
     findings: list[Finding]
 
 
-class Verdict(BaseModel):
+class Verdict(Typed):
     """The verifier's word on one finding."""
 
     claim: str
@@ -43,11 +58,17 @@ class Verdict(BaseModel):
     reason: str
 
 
-class Verdicts(BaseModel):
+class Verdicts(Typed):
     verdicts: list[Verdict]
 
 
-class Citation(BaseModel):
+def supported(verdicts: Verdicts) -> Verdicts:
+    """What an explanation may use: the supported verdicts, without their reasons."""
+    kept = [v.model_copy(update={"reason": ""}) for v in verdicts.verdicts if v.verdict == "supported"]
+    return Verdicts(verdicts=kept)
+
+
+class Citation(Typed):
     """`[n]` in the answer stands for this quote in this source."""
 
     n: int
@@ -55,14 +76,14 @@ class Citation(BaseModel):
     quote: str
 
 
-class Statement(BaseModel):
+class Statement(Typed):
     """One sentence of the answer."""
 
     text: str = Field(description="one sentence, without citation marks")
     cites: list[int] = Field(description="the numbers of the citations that prove it, at least one")
 
 
-class Explanation(BaseModel):
+class Explanation(Typed):
     """The answer, sentence by sentence. A model may also write it as one text with marks, and both are read:
 
     {"answer": "Retries have one owner [1].", "citations": [{"n": 1, "source": "caps.md#3f9a2c", "quote": "…"}]}
@@ -154,7 +175,7 @@ class _Programs:
         return fence.language in PYTHON
 
 
-class Data(BaseModel):
+class Data(Typed):
     """Rows or a record as text. The check `data` holds it against the schema that the task names."""
 
     format: Literal["json", "csv", "yaml"]

@@ -108,7 +108,7 @@ def evaluate(
     runner = Runner(settings, knowledge=knowledge, progress=progress)
     try:
         for number, question in enumerate(questions, 1):
-            results.append(runner.answer(question.question, write=False))
+            results.append(runner.answer(question.question, write=False, fresh=True))
             if stream:
                 print(json.dumps(as_row(question, results[-1]), ensure_ascii=False), file=stream, flush=True)
             if progress:

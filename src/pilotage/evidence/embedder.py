@@ -10,7 +10,8 @@ import hashlib
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,20 @@ def wrong_file(folder: Path) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class TokenVectors:
+    """A text's vector, of length 1, and the vectors of its tokens with the characters that each covers."""
+
+    sentence: Vectors
+    tokens: Vectors
+    spans: tuple[tuple[int, int], ...]
+
+    def of(self, spans: Iterable[tuple[int, int]]) -> Vectors | None:
+        """The mean of the tokens that lie in the stretches of text, None when there are none."""
+        rows = [i for i, (start, end) in enumerate(self.spans) if any(start < e and s < end for s, e in spans)]
+        return np.asarray(self.tokens[rows].mean(axis=0), dtype=np.float32) if rows else None
+
+
 class Embedder:
     """The loaded model. Vectors have length 1, so that a dot product is the cosine."""
 
@@ -133,7 +148,18 @@ class Embedder:
                 done(start + len(part))
         return vectors
 
+    def embed_tokens(self, text: str) -> TokenVectors:
+        """The text's vector and those of its tokens, in one pass."""
+        encoding = self.tokenizer.encode(text)
+        states, mask = self._states([encoding])
+        spans = tuple((start, end) for start, end in encoding.offsets)
+        return TokenVectors(_means(states, mask)[0], states[0], spans)
+
     def _batch(self, encodings: list[Encoding]) -> Vectors:
+        return _means(*self._states(encodings))
+
+    def _states(self, encodings: list[Encoding]) -> tuple[Vectors, Vectors]:
+        """The last layer, (texts, tokens, 384), and 1 for each token that is there."""
         width = max(len(encoding.ids) for encoding in encodings)
         ids = np.zeros((len(encodings), width), dtype=np.int64)
         mask = np.zeros_like(ids)
@@ -142,6 +168,10 @@ class Embedder:
             mask[row, : len(encoding.ids)] = 1
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         states = np.asarray(self.session.run(None, inputs)[0], dtype=np.float32)
-        weights = mask[:, :, None].astype(np.float32)
-        means = (states * weights).sum(axis=1) / weights.sum(axis=1)
-        return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)
+        return states, mask.astype(np.float32)
+
+
+def _means(states: Vectors, mask: Vectors) -> Vectors:
+    weights = mask[:, :, None]
+    means = (states * weights).sum(axis=1) / weights.sum(axis=1)
+    return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)

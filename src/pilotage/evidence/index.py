@@ -73,6 +73,7 @@ class Index:
                 self.db.execute(f"drop table {name}")
         for statement in _TABLES.split(";"):
             self.db.execute(statement)
+        self.db.execute("delete from meta where key = 'identity'")
         self.db.execute("insert or replace into meta values('format', ?)", (FORMAT,))
 
     def _new_folder(self) -> int:
@@ -118,6 +119,15 @@ class Index:
     def set_meta(self, key: str, value: str) -> None:
         with self.transaction():
             self.db.execute("insert or replace into meta values(?, ?)", (key, value))
+
+    @property
+    def identity(self) -> str:
+        """Another one for each index that is built from nothing: versions of two of them are not the same documents."""
+        if (found := self.meta("identity")) is None:
+            with self.transaction():
+                self.db.execute("insert or ignore into meta values('identity', lower(hex(randomblob(8))))")
+            found = self.meta("identity")
+        return str(found)
 
     def state(self) -> tuple[int, int, int, int]:
         """Version of the folder's sentences, the version whose vectors are all there, sentences, passages."""

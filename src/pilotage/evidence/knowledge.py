@@ -68,6 +68,16 @@ class Knowledge:
     def folder(self) -> Path:
         return self._index.folder
 
+    @property
+    def embedder(self) -> Embedder | None:
+        return self._embedder
+
+    @property
+    def edition(self) -> str:
+        """Names the documents as the index has them: another name when one was added, changed or removed."""
+        with self._lock:
+            return f"{self._index.identity}.{self._index.key}.{self._index.state()[0]}"
+
     @classmethod
     def open(cls, folder: Path, index: Path, *, progress: Progress | None = None) -> Knowledge:
         """Index what is new or changed below `folder` into the SQLite file `index`, and open it.

@@ -34,8 +34,8 @@ class Vectors:
         return len(self.ids)
 
     @classmethod
-    def open(cls, path: Path) -> Vectors | None:
-        """The file's vectors, mapped; None when it is absent or not one of ours."""
+    def open(cls, path: Path, wanted: int = SIZE) -> Vectors | None:
+        """The file's vectors, mapped; None when it is absent, not one of ours, or its vectors have another size."""
         try:
             data = np.memmap(path, dtype=np.uint8, mode="r")
         except (OSError, ValueError):
@@ -43,19 +43,19 @@ class Vectors:
         if len(data) < _HEADER:
             return None
         magic, version, count, size = (int(value) for value in data[:_HEADER].view(np.int64)[:4])
-        edges = np.cumsum([_HEADER, count * 8, count * (SIZE // 8), count * SIZE * 4])
-        if magic != MAGIC or size != SIZE or len(data) != edges[-1]:
+        edges = np.cumsum([_HEADER, count * 8, count * (wanted // 8), count * wanted * 4])
+        if magic != MAGIC or size != wanted or len(data) != edges[-1]:
             return None
         return cls(
             np.array(data[edges[0] : edges[1]].view(np.int64)),
-            np.array(data[edges[1] : edges[2]].view(np.uint64)).reshape(count, SIZE // 64),
-            data[edges[2] : edges[3]].view(np.float32).reshape(count, SIZE),
+            np.array(data[edges[1] : edges[2]].view(np.uint64)).reshape(count, size // 64),
+            data[edges[2] : edges[3]].view(np.float32).reshape(count, size),
             version,
         )
 
     @classmethod
-    def empty(cls) -> Vectors:
-        return cls(np.empty(0, np.int64), np.empty((0, SIZE // 64), np.uint64), np.empty((0, SIZE), np.float32))
+    def empty(cls, size: int = SIZE) -> Vectors:
+        return cls(np.empty(0, np.int64), np.empty((0, size // 64), np.uint64), np.empty((0, size), np.float32))
 
     def nearest(self, vector: Floats, count: int, among: list[int] | None = None) -> list[int]:
         """Ids of the sentences nearest to the vector, `among` these if given, best first; equal ones by their id."""
@@ -76,7 +76,7 @@ class Vectors:
         """The rows of these sentences; zeros where there is none."""
         wanted = np.fromiter(ids, dtype=np.int64)
         if not len(self):
-            return np.zeros((len(wanted), SIZE), np.float32)
+            return np.zeros((len(wanted), self.rows.shape[1]), np.float32)
         places = np.minimum(np.searchsorted(self.ids, wanted), len(self) - 1)
         there = (self.ids[places] == wanted)[:, None]
         return np.where(there, self.rows[places], np.float32(0))
@@ -87,23 +87,26 @@ def signs_of(rows: Floats) -> NDArray[np.uint64]:
     return np.packbits(rows > 0, axis=1).view(np.uint64)
 
 
-def write(path: Path, pairs: Iterable[tuple[int, bytes]], count: int, version: int) -> None:
-    """Write `count` (id, vector) pairs in order of their id; readers see the old file or the new one, never half."""
+def write(path: Path, pairs: Iterable[tuple[int, bytes]], count: int, version: int, size: int = SIZE) -> None:
+    """Write `count` (id, vector) pairs in order of their id; readers see the old file or the new one, never half.
+
+    `size` numbers make a vector, a multiple of 64.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
     try:
         with os.fdopen(handle, "w+b") as file:
-            edges = [_HEADER, _HEADER + count * 8, _HEADER + count * (8 + SIZE // 8)]
-            file.truncate(edges[2] + count * SIZE * 4)
-            ids, signs, number = np.empty(count, np.int64), np.empty((count, SIZE // 64), np.uint64), 0
+            edges = [_HEADER, _HEADER + count * 8, _HEADER + count * (8 + size // 8)]
+            file.truncate(edges[2] + count * size * 4)
+            ids, signs, number = np.empty(count, np.int64), np.empty((count, size // 64), np.uint64), 0
             file.seek(edges[2])
             for chunk in _chunks(pairs, 4096):
                 block = b"".join(vector for _, vector in chunk)
                 ids[number : number + len(chunk)] = [identity for identity, _ in chunk]
-                signs[number : number + len(chunk)] = signs_of(np.frombuffer(block, np.float32).reshape(-1, SIZE))
+                signs[number : number + len(chunk)] = signs_of(np.frombuffer(block, np.float32).reshape(-1, size))
                 file.write(block)
                 number += len(chunk)
             file.seek(0)
-            file.write(np.array([MAGIC, version, number, SIZE, 0, 0, 0, 0], np.int64).tobytes())
+            file.write(np.array([MAGIC, version, number, size, 0, 0, 0, 0], np.int64).tobytes())
             file.write(ids.tobytes() + signs.tobytes())
         os.replace(name, path)
     except BaseException:

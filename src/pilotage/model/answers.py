@@ -92,6 +92,7 @@ class Call:
     from_agent: Any = None
     response_model: type[BaseModel] | None = None
     stop: tuple[str, ...] = ()
+    nudged: bool = False  # the last message is ours
 
     @property
     def wanted(self) -> type[BaseModel] | None:
@@ -131,7 +132,8 @@ def pack(answer: Any) -> str:
     if isinstance(answer, BaseModel):
         return answer.model_dump_json()
     if isinstance(answer, list):
-        return json.dumps([a.model_dump() if hasattr(a, "model_dump") else a for a in answer], default=str)
+        parts = [a.model_dump(mode="json") if hasattr(a, "model_dump") else a for a in answer]
+        return json.dumps(parts, default=str)
     return str(answer)
 
 

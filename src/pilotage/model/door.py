@@ -101,7 +101,8 @@ class Door:
             raise Stopped(ended.reason, source="pilotage") from None
 
     def _ask_in_turn(self, models: Sequence[Candidate], call: Call) -> Any:
-        call = replace(call, messages=with_nudges(call.messages, self.nudges()))
+        nudges = self.nudges()
+        call = replace(call, messages=with_nudges(call.messages, nudges), nudged=any(nudges))
         failures, again = [], False
         faults: list[Ended] = []
         calls = [call, *(for_another(call) for _ in models[1:])]
@@ -252,7 +253,7 @@ class Door:
         return estimate(attempt.usage, guess([asked.call.messages, asked.call.tools or []]), completion)
 
     def _known(self, asked: Asked) -> Known:
-        return Known(asked.request, asked.call.response_model, asked.model, self.agent, self.recall)
+        return Known(asked.request, asked.call, asked.model, self.agent, self.recall)
 
     def _record(self, asked: Asked, attempt: Attempt, bill: Bill, facts: dict[str, Any], **outcome: str) -> None:
         used = bill.used

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pilotage.errors import ConfigError
-from pilotage.model.prices import dearest
+from pilotage.model.prices import Prices
 from pilotage.settings import AGENTS, Settings
 from pilotage.spec import ModelSpec
 
@@ -89,8 +89,8 @@ def asked(settings: Settings) -> list[str]:
 
 def warnings(settings: Settings) -> list[str]:
     """What a strict budget cannot promise, because nobody lists the price of a model."""
-    strict = settings.engine.limits.strict_budget
-    unpriced = ", ".join(name for name in asked(settings) if strict and dearest(name, 1, 1) is None)
+    strict, prices = settings.engine.limits.strict_budget, Prices(settings.prices)
+    unpriced = ", ".join(name for name in asked(settings) if strict and prices.of(name) is None)
     return [f"limits.usd cannot bind {unpriced}, which nobody prices; limits.tokens does"] if unpriced else []
 
 

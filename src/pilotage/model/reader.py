@@ -20,12 +20,12 @@ from pilotage.checks.citations import check_quote
 from pilotage.checks.results import Citation, Explanation, Finding, Findings, Statement, Verdict, Verdicts, parse
 from pilotage.errors import ConfigError
 from pilotage.evidence.choose import choose
+from pilotage.evidence.hits import quoted
 from pilotage.guard.fence import unfence
+from pilotage.model.earlier import asked_before, complete
 
 SEARCH, OPEN, READ = "search_knowledge", "read_source", "read_page"
 URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
-
-SEEN = ("quote", "score", "source")
 
 Messages = list[dict[str, Any]]
 
@@ -84,8 +84,9 @@ class Reader(BaseLLM):
             return [_tool_call(number, READ, url=url) for number, url in enumerate(urls)]
         searched = any(m["role"] == "tool" and m.get("name") == SEARCH for m in messages)
         if not searched and SEARCH in tools:
-            return [_tool_call(0, SEARCH, query=self._question)]
-        hits = [Seen(**{name: hit[name] for name in SEEN}) for result in results for hit in result.get("passages", [])]
+            asked = asked_before(str(m.get("content") or "") for m in messages if m["role"] == "user")
+            return [_tool_call(0, SEARCH, query=complete(self._question, asked) if asked else self._question)]
+        hits = sorted(_seen(results), key=lambda hit: -hit.score)
         return Findings(findings=[Finding(claim=hit.quote, quote=hit.quote, source=hit.source) for hit in choose(hits)])
 
     def _verify(self, messages: Messages, tools: set[str]) -> Any:
@@ -98,6 +99,13 @@ class Reader(BaseLLM):
         if missing and OPEN in tools:
             return [_tool_call(number, OPEN, source=source) for number, source in enumerate(missing)]
         return Verdicts(verdicts=[_judge(finding, opened) for finding in findings])
+
+
+def _seen(results: Iterable[dict[str, Any]]) -> Iterator[Seen]:
+    for result in results:
+        for entry in result.get("passages", []):
+            for quote, score in quoted(entry):
+                yield Seen(quote, score, entry["source"])
 
 
 def _judge(finding: Finding, opened: dict[str, str]) -> Verdict:

@@ -77,6 +77,10 @@ def headline(event: Event) -> str:
             return f"Text in {facts.get('source')} reads like an order to a model"
         case "fallback":
             return f"{facts.get('model')} failed, {facts.get('to')} goes on"
+        case "answered":
+            return f"Answered before, in run {facts.get('of_run')}"
+        case "cache":
+            return "Not answered before"
         case "abandoned":
             return f"{facts.get('what')} was left behind"
         case "alert":

@@ -36,7 +36,7 @@ def normalised(request: Mapping[str, Any], number: str) -> str:
         name = names.setdefault(match[1], str(len(names)))
         return f'"id":"{name}"'
 
-    return IDS.sub(numbered, _without(request, number))
+    return IDS.sub(numbered, _without(request, number)).replace('"arguments":""', '"arguments":"{}"')
 
 
 def _without(request: Mapping[str, Any], number: str) -> str:

@@ -9,20 +9,32 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, Protocol
 
 from pilotage.errors import PilotageError
+from pilotage.record.journal import as_text
 from pilotage.record.redact import Redactor
-from pilotage.tape.keys import model_key, tool_key
-from pilotage.tape.tape import Begun, Recorded, Tape
+from pilotage.tape.keys import model_key, normalised, tool_key
+from pilotage.tape.tape import Recorded, Tape
 
 TAPE, CACHE = "tape", "cache"
 
 
 class Drift(PilotageError):
-    """A call that the tape should have answered is not on it."""
+    """A call that the tape should have answered is not on it: the `number`-th of this agent at this task.
+
+    `asked` is its request, as in tape/keys.py, or the tool and its arguments; `expected` what was recorded there.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", task: str | None = None, agent: str = "", number: int = 0,
+        asked: str = "", expected: Recorded | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(message, hint=hint)
+        self.task, self.agent, self.number, self.asked, self.expected = task, agent, number, asked, expected
 
 
 @dataclass(frozen=True)
@@ -45,20 +57,22 @@ class Calls(Protocol):
 class Recall:
     """The memory of one run. `number` is that of its fences; with `only`, a call that is not on the tape is a Drift.
 
-    `origin` is the first run of its line. Tools named in `again` may repeat what they have done; of those in `done` the
-    user says that a call of which nobody knows the end was done.
+    `origin` is the first run of its line. Tools named in `again` may repeat what they have done, once, in the run
+    `again_in` and those that go on from it; of those in `done` the user says that what was under way was done.
     """
 
     def __init__(
         self, redactor: Redactor, number: str, *, tape: Tape | None = None, calls: Calls | None = None,
-        only: bool = False, origin: str = "", again: Collection[str] = (), done: Collection[str] = (),
+        only: bool = False, origin: str = "", again: Collection[str] = (), again_in: str = "",
+        done: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.tape, self.calls, self.only, self.origin = tape, calls, only, origin
-        self.again, self.done = frozenset(again), frozenset(done)
+        self.again, self.again_in = frozenset(again), again_in
+        if tape:
+            tape.assume_done(done)
         self._redactor, self._number = redactor, number
-        self._kept: dict[str | None, list[tuple[str, Recorded | None]]] = {}  # None: it came from the cache
+        self._kept: dict[str | None, list[tuple[str, Recorded | None]]] = {}  # None: served, "" from the tape
         self._lock = threading.Lock()
-        self.drift: Drift | None = None
 
     def model_key(self, request: dict[str, Any]) -> tuple[str, bool]:
         """The key of a request, and whether redaction has changed the request."""
@@ -72,38 +86,52 @@ class Recall:
     def tool_key(self, name: str, arguments: Any) -> str:
         return tool_key(name, self._redactor.tree(arguments), self._number)
 
-    def idempotency(self, task: str | None, agent: str, key: str, number: int) -> str:
-        """The name of the `number`-th such call: the same in a run that goes on from another."""
-        return hashlib.sha256(f"{self.origin} {task} {agent} {key} {number}".encode()).hexdigest()[:32]
+    def idempotency(self, name: str, task: str | None, agent: str, key: str, number: int) -> str:
+        """The name of the `number`-th such call: the same in a run that goes on from another.
+
+        Another one for a tool that is to do again what it has done: a service must not take it for a repetition.
+        """
+        first = self.again_in if name in self.again else self.origin
+        return hashlib.sha256(f"{first} {task} {agent} {key} {number}".encode()).hexdigest()[:32]
 
     def is_changed(self, text: str) -> bool:
         """Whether redaction takes something out of it."""
         return self._redactor.text(text) != text
 
-    def model(self, task: str | None, agent: str, keys: Sequence[str], cached: str | None) -> Served | None:
+    def model(
+        self, task: str | None, agent: str, keys: Sequence[str], cached: str | None,
+        request: Mapping[str, Any] | None = None,
+    ) -> Served | None:  # fmt: skip
         """The answer to a call of a model, if it is known; `cached` is its key in the cache, None when it may not be.
 
         Raises Drift when the tape alone may answer and does not.
         """
         if self.tape and (call := self.tape.model(task, agent, keys)):
-            return Served(TAPE, call)
+            with self._lock:
+                self._kept.setdefault(task, []).append(("", None))
+            return Served(TAPE, self._as_ours(call))
         if self.only:
-            raise self._drifted(f"{agent} asks {'its model' if task is None else f'its model at {task}'}", task, agent)
+            asked = normalised(self._redactor.tree(dict(request or {})), self._number)
+            what = "its model" if task is None else f"its model at {task}"
+            raise self._drifted(f"{agent} asks {what}", task, agent, asked, models=True)
         if self.calls and cached and (found := self.calls.get(cached)):
             with self._lock:
                 self._kept.setdefault(task, []).append((cached, None))
             return Served(CACHE, found)
         return None
 
-    def tool(self, task: str | None, agent: str, key: str, *, effects: bool = False, name: str = "") -> Served | None:
-        """The result of a call of a tool on the tape. One that changes something is found wherever it was made."""
-        if not self.tape or (effects and name in self.again):
+    def tool(
+        self, task: str | None, agent: str, key: str, *, idempotency: str = "", name: str = "", arguments: Any = None
+    ) -> Served | None:
+        """The result of a call of a tool on the tape. One with an `idempotency` is found wherever it was made."""
+        if not self.tape:
             return None
-        call = self.tape.effect(key) if effects else self.tape.tool(task, agent, key)
-        if call is None and effects and name in self.done:
-            call = next((_as_done(begun) for begun in self.tape.begun if begun.key == key), None)
+        if idempotency:
+            call = self.tape.effect(key, idempotency, only=name in self.again)
+        else:
+            call = self.tape.tool(task, agent, key)
         if call is None and self.only:
-            raise self._drifted(f"{agent} calls {name}", task, agent)
+            raise self._drifted(f"{agent} calls {name}", task, agent, f"{name} {as_text(arguments)}")
         return Served(TAPE, call) if call else None
 
     def keep(self, task: str | None, key: str, call: Recorded) -> None:
@@ -128,25 +156,44 @@ class Recall:
         if self.calls and key and call is None:
             self.calls.drop(key)
 
-    def _drifted(self, what: str, task: str | None, agent: str) -> Drift:
-        expected = self.tape.next_of(task, agent) if self.tape else None
+    def _as_ours(self, call: Recorded) -> Recorded:
+        """The answer with the number of this run's fences, should it repeat one."""
+        if not call.number or not self._number:
+            return call
+        return replace(call, answer=call.answer.replace(call.number, self._number))
+
+    def _drifted(self, what: str, task: str | None, agent: str, asked: str, *, models: bool = False) -> Drift:
+        expected = self.tape.next_of(task, agent, models=models) if self.tape else None
         said = f"event {expected.seq} was recorded there" if expected else "nothing more was recorded there"
-        self.drift = Drift(f"The tape has no answer: {what}, {said}", hint="pilotage eval --tapes DIR --update")
-        return self.drift
-
-
-def _as_done(begun: Begun) -> Recorded:
-    said = f"{begun.tool} was done before; what it said is not known."
-    return Recorded("", begun.seq, None, "", begun.key, said, tool=begun.tool)
+        drift = Drift(
+            f"The tape has no answer: {what}, {said}", hint="pilotage eval --tapes DIR --update",
+            task=task, agent=agent, number=self.tape.asked(task, agent) if self.tape else 0,
+            asked=asked, expected=expected,
+        )  # fmt: skip
+        if self.tape:
+            self.tape.drift = self.tape.drift or drift
+        return drift
 
 
 def unpacked(call: Recorded, wanted: Any) -> Any:
     """A model's answer as CrewAI takes it: text, native tool calls, or the typed result."""
     if call.form == "calls":
-        return [_as_call(item) for item in json.loads(call.answer)]
+        items = json.loads(call.answer)
+        return _as_parts(items) or [_as_call(item) for item in items]
     if call.form == "typed" and wanted is not None:
         return wanted.model_validate_json(call.answer)
     return call.answer
+
+
+def _as_parts(items: list[dict[str, Any]]) -> list[Any]:
+    """Gemini's calls as its own class has them, with the signatures that it wants back; [] when they are another's."""
+    if not all(isinstance(item, dict) and item.get("function_call") for item in items):
+        return []
+    try:
+        types = import_module("google.genai.types")
+    except ImportError:
+        return []
+    return [types.Part.model_validate(item) for item in items]
 
 
 def _as_call(item: dict[str, Any]) -> dict[str, Any]:

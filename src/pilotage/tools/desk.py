@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pilotage.cache.served import listening
 from pilotage.errors import ToolError
+from pilotage.evidence.around import LONG, around
+from pilotage.evidence.hits import Shown, place, told
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.evidence.pages import Pages
 from pilotage.evidence.passages import Passage
 from pilotage.guard.hosts import hosts_in
-from pilotage.guard.policy import PAGES, Policy
+from pilotage.guard.policy import KNOWLEDGE_TOOLS, PAGES, Policy
 from pilotage.spec import EngineSpec
-from pilotage.tools.hits import Shown, place, told
 
 if TYPE_CHECKING:
     from pilotage.reading.page import Page
@@ -47,7 +49,9 @@ class Desk:
     sources: dict[str, str] = field(default_factory=dict)
     where: dict[str, str] = field(default_factory=dict)
     searches: int = 0
+    quoted: Callable[[str], list[str]] = lambda _source: []  # what the findings quote from a source
     shown: dict[str, Shown] = field(default_factory=dict)  # by agent, what its conversation holds
+    of_today: bool = False  # what is put back of the documents must stand in them today
 
     def __post_init__(self) -> None:
         self._pages: Pages | None = None
@@ -59,11 +63,11 @@ class Desk:
         return self._search(query, Shown())
 
     def search_as(self, agent: str) -> Callable[[str], dict[str, Any]]:
-        """The search of an agent that can open what it is not shown: see tools/hits.py."""
+        """The search of an agent that can open what it is not shown: see evidence/hits.py."""
 
         def search_knowledge(query: str) -> dict[str, Any]:
-            """Search the documents. Returns passages, best first: of the best the text, and quotes as [start, end, score];
-            of the others one quote. read_source opens them in whole.
+            """Search the documents. Returns passages: of the best the text, and quotes as [start, end, score];
+            of others a quote alone, and read_source opens them.
             """
             return self._search(query, self.shown.setdefault(agent, Shown()), self.spec.evidence.full_passages)
 
@@ -78,7 +82,7 @@ class Desk:
         allowed = self._may_find if self.policy.rule("search_knowledge").folders is not None else None
         found = self.knowledge.search(query, self.spec.evidence.passages, pages=self._pages, allowed=allowed)
         self.searches += 1
-        entries, before = told(found.hits, shown, most)
+        entries, before = told(found.hits, shown.at(query), most)
         fitting = _fitting([entry for _, entry in entries], self._room(1 - ASIDE))
         shown.add(fitting)
         kept = entries[: max(1, len(fitting))]
@@ -97,11 +101,24 @@ class Desk:
         self._read_owed()
         passage = self.knowledge.passage(source) or (self._pages.passage(source) if self._pages else None)
         if passage is None and source in self.sources:
-            return {"source": source, "where": self.where[source], "text": self.sources[source]}
+            return {"source": source, "where": self.where[source]} | self._shown(source)
+        name, _, start = source.rpartition("@")
+        if passage is None and name in self.sources and start.isascii() and start.isdigit():
+            return {"source": source} | self._shown(name, int(start))
         if passage is None or not self._may_open(passage.path):
             return {"source": source, "error": "there is no such source"}
         self._read(passage)
         return {"source": source, "where": place(passage), "title": passage.title, "text": passage.text}
+
+    def _shown(self, source: str, start: int | None = None) -> dict[str, Any]:
+        """The text of a source, of a long one what is asked for: from `start` on, or around what is quoted from it."""
+        text = self.sources[source]
+        part = around(text, self.quoted(source)) if start is None else text[start : start + LONG]
+        if start is None and part == text:
+            return {"text": text}
+        more = f"{source}@0" if start is None else f"{source}@{start + LONG}"
+        rest = start is None or start + LONG < len(text)
+        return {"text": part} | ({"more": f"{len(text):,} characters: read_source {more}"} if rest else {})
 
     def read_page(self, url: str, looking_for: str = "") -> dict[str, Any]:
         """Read a web page. Returns its passages with their source ids, and its links.
@@ -125,10 +142,11 @@ class Desk:
 
     def read_in(self, result: Any) -> dict[str, Any]:
         """The sources of this run that a tool's result names, with the digest of each text."""
-        named = {str(entry["source"]) for entry in _entries(result)}
+        named = dict.fromkeys(str(entry["source"]) for entry in _entries(result))
         return {
             source: {"where": self.where[source], "sha": _digest(self.sources[source])}
-            for source in sorted(named & self.sources.keys())
+            for source in named
+            if source in self.sources
         }
 
     def put_back(self, tool: str, arguments: Mapping[str, Any], result: str, read: Mapping[str, Any]) -> bool:
@@ -138,6 +156,8 @@ class Desk:
         except ValueError:
             shown = {}
         texts = {str(entry["source"]): str(entry.get("text", "")) for entry in _entries(shown)}
+        if self.of_today and tool in KNOWLEDGE_TOOLS:
+            texts = {source: text for source, text in texts.items() if "://" in source}
         found = {source: self._text_of(source, fact["sha"], texts.get(source, "")) for source, fact in read.items()}
         if None in found.values():
             return False
@@ -151,7 +171,7 @@ class Desk:
         return True
 
     def _text_of(self, source: str, sha: str, shown: str) -> str | None:
-        """The text of that digest: as the result shows it, else as it stands in the documents now."""
+        """The text of that digest: as the result shows it, else as it stands in the documents, or was put back, now."""
         passage = None if _digest(shown) == sha else self.knowledge.passage(source)
         texts = (shown, passage.text if passage else "", self.sources.get(source, ""))
         return next((text for text in texts if _digest(text) == sha), None)
@@ -180,7 +200,7 @@ class Desk:
         with self._lock:
             owed, self._owed = self._owed, []
         for url in owed:
-            with contextlib.suppress(ToolError):
+            with contextlib.suppress(ToolError), listening():  # not what this tool was asked for
                 self._open_pages().add(self._fetch(url))
 
     def _best(self, pages: Pages, url: str, passages: list[Passage], wanted: str) -> list[Passage]:
@@ -208,7 +228,7 @@ class Desk:
             **{name: value for name, value in facts.items() if value},
             **({"fields": fields} if fields else {}),
             "sha256": page.sha256,
-            "read_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "read_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(page.read_at)),
             "passages": [_as_passage(passage) for passage in shown],
             **({"left_out": f"{left_out} passages: search_knowledge or looking_for finds them"} if left_out else {}),
             "links": _fitting(links, self._room(ASIDE)),

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from pilotage.cache.served import listening
 from pilotage.errors import LimitExceeded, PilotageError, ToolError
 from pilotage.guard.fence import clean, fence, suspects
 from pilotage.guard.limits import Ended, Meter, RunEnded
@@ -147,7 +148,8 @@ class Guard:
         with self._lock:
             self._made[task, agent, key] += 1
             number = self._made[task, agent, key]
-        return ToolCall(name, function, agent, task, arguments, key, self.recall.idempotency(task, agent, key, number))
+        idempotency = self.recall.idempotency(name, task, agent, key, number)
+        return ToolCall(name, function, agent, task, arguments, key, idempotency)
 
     def _changes_something(self, name: str, function: Callable[..., Any]) -> bool:
         ruled = self.policy.rule(name).side_effects
@@ -158,7 +160,10 @@ class Guard:
         if call.name in DELEGATION:
             return None
         try:
-            found = self.recall.tool(call.task, call.agent, call.key, effects=bool(call.idempotency), name=call.name)
+            found = self.recall.tool(
+                call.task, call.agent, call.key,
+                idempotency=call.idempotency, name=call.name, arguments=call.arguments,
+            )  # fmt: skip
         except Drift as error:
             raise RunEnded(self.meter.end(Ended("failed", str(error), error.hint)).reason) from None
         if found is None or self.shelf is None or found.call.failed:
@@ -183,7 +188,8 @@ class Guard:
             )  # fmt: skip
         started = time.monotonic()
         try:
-            value = _clean(self._result(call))
+            with listening() as cached:
+                value = _clean(self._result(call))
             result = self._shown(call.name, value)
             read = self.shelf.read_in(value) if self.shelf else {}
         except (RunEnded, LimitExceeded) as error:
@@ -195,7 +201,8 @@ class Guard:
         if trace := detail(failure, self.policy.root) if failure else "":
             content["error"] = trace
         stopped = failure is not None and self.meter.ended is not None
-        self._journal(call, content, time.monotonic() - started, failure is not None, stopped=stopped or None)
+        facts = {"stopped": stopped or None, "cached": cached[-1] if cached else None}
+        self._journal(call, content, time.monotonic() - started, failure is not None, **facts)
         return (result, False) if failure else (fence(result, call.name, self.number), True)
 
     def _journal(self, call: ToolCall, content: dict[str, Any], seconds: float, failed: bool, **facts: Any) -> None:

@@ -27,6 +27,11 @@ class Shown:
 
     whole: set[str] = field(default_factory=set)
     quotes: set[tuple[str, str]] = field(default_factory=set)
+    _asked: dict[str, Shown] = field(default_factory=dict)
+
+    def at(self, query: str) -> Shown:
+        """As it was when this was first asked: the same search gets the same answer, else no loop would be seen."""
+        return self._asked.setdefault(query, Shown(set(self.whole), set(self.quotes)))
 
     def holds(self, hit: Hit) -> bool:
         source = hit.passage.source

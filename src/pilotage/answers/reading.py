@@ -1,0 +1,260 @@
+"""Reads the words of a question from left to right: what is grammar is noted, what has a meaning becomes a word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pilotage.answers import words as w
+from pilotage.answers.amounts import read_amount, unit_of
+from pilotage.answers.content import Reading, Word, add, closed_word, negation, set_modal, take_phrase, take_word
+from pilotage.answers.lexicon import lexicon
+from pilotage.answers.wording import Token
+
+PERSONS = {"i": "I", "we": "I", "you": "you", "me": "me", "us": "me", "my": "my", "our": "my"}
+OWNERS = frozenset({"my", "your", "our", "its", "their", "his", "her", "'s", "one's"})
+
+
+def read_words(tokens: list[Token], reading: Reading) -> None:
+    at = 0
+    while at < len(tokens):
+        at += _step(tokens, at, reading)
+
+
+def _step(tokens: list[Token], at: int, reading: Reading) -> int:
+    for reader in (_bound, _long_preposition, _modal, _amount, take_phrase, _grammar):
+        if length := reader(tokens, at, reading):
+            return length
+    take_word(tokens[at], reading)
+    return 1
+
+
+def _texts(tokens: list[Token], at: int, count: int) -> str:
+    return " ".join(token.text for token in tokens[at : at + count])
+
+
+def _bound(tokens: list[Token], at: int, reading: Reading) -> int:
+    for count in (4, 3, 2):
+        name = w.PHRASES.get(_texts(tokens, at, count))
+        if name and read_amount([token.raw for token in tokens], at + count)[1]:
+            add(reading, closed_word(tokens[at], name))
+            return count
+    word = tokens[at].text
+    if _texts(tokens, at, 2) == "limited to":
+        if (
+            not _bound(tokens, at + 2, replace(reading, words=[]))
+            and not read_amount([t.raw for t in tokens], at + 2)[1]
+        ):
+            return 0
+        if read_amount([token.raw for token in tokens], at + 2)[1]:
+            add(reading, closed_word(tokens[at], "at-most"))
+        return 2
+    is_bound = word in ("over", "above", "exceeding", "under", "below", "about", "approximately", "around", "roughly")
+    if is_bound and read_amount([token.raw for token in tokens], at + 1)[1]:
+        name = (
+            "more-than"
+            if word in ("over", "above", "exceeding")
+            else "less-than"
+            if word in ("under", "below")
+            else "about"
+        )
+        add(reading, closed_word(tokens[at], name))
+        return 1
+    return 0
+
+
+def _long_preposition(tokens: list[Token], at: int, reading: Reading) -> int:
+    for count in (4, 3, 2):
+        if name := w.LONG_PREPOSITIONS.get(_texts(tokens, at, count)):
+            if name == "and":
+                add(reading, closed_word(tokens[at], name))
+            elif name != "to":
+                reading.marker, reading.fresh = name, True
+            return count
+    return 0
+
+
+_MODAL_PHRASES = {
+    "have to": "must", "has to": "must", "had to": "must", "need to": "must", "needs to": "must", "got to": "must",
+    "required to": "must", "obliged to": "must", "obligated to": "must", "necessary to": "must", "going to": "will",
+    "able to": "able", "possible to": "able", "allowed to": "may", "permitted to": "may", "supposed to": "should",
+    "unable to": "not able", "forbidden to": "not may", "prohibited to": "not may", "impossible to": "not able",
+    "advisable to": "should", "recommended to": "should", "a good idea to": "should", "ok to": "may", "okay to": "may",
+    "in need of": "must", "need": "must", "needs": "must", "needed": "must", "require": "must", "requires": "must",
+    "required": "must", "necessary": "must",
+    "the right to": "may", "used to": "formerly", "impossible for": "not able", "possible for": "able",
+    "at all": "",
+}  # fmt: skip
+
+
+def _modal(tokens: list[Token], at: int, reading: Reading) -> int:
+    if tokens[at].text == "need" and _texts(tokens, at + 1, 1) == "not":
+        set_modal(reading, "need")
+        return 2
+    for count in (4, 3, 2, 1):
+        phrase = _texts(tokens, at, count)
+        name = _MODAL_PHRASES.get(phrase)
+        if name == "":
+            return count
+        if name == "formerly" and reading.be:
+            return 0
+        if count == 1 and reading.be and phrase in ("allowed", "permitted", "possible"):
+            name = "able" if phrase == "possible" else "may"
+        if count == 1 and reading.be and phrase in ("forbidden", "prohibited"):
+            name = "not may"
+        if name and name.startswith("not "):
+            add(reading, negation(tokens[at]))
+            name = name[4:]
+        if name:
+            set_modal(reading, name)
+            return count
+    word = tokens[at].text
+    if (
+        word in w.MODALS
+        and not (word == "may" and tokens[at].raw == "May" and at)
+        and not (word == "will" and reading.aux)
+    ):
+        set_modal(reading, w.MODALS[word])
+        reading.aux = reading.fresh = True
+        after = _texts(tokens, at + 1, 1)
+        reading.inverted = reading.inverted or not any(lexicon().knows(base, "v") for base in lexicon().bases(after))
+        return 1
+    return 0
+
+
+def _amount(tokens: list[Token], at: int, reading: Reading) -> int:
+    raws = [token.raw for token in tokens[at : at + 8]]
+    if raws[0].lower() in ("one", "second") and not _is_counted(tokens, at, reading):
+        return 0
+    name, length = read_amount(raws, 0)
+    if not name and raws[0].lower() in ("an", "a") and len(raws) > 1 and raws[1] not in ("second",):
+        unit = unit_of(raws[1], after_number=False)
+        ends = len(raws) < 3 or not raws[2].isalpha() or raws[2].lower() in w.PREPOSITIONS
+        is_one = unit and ends and (unit[0] in ("s", "month") or raws[2:3] == ["of"])
+        if is_one and reading.marker != "per":
+            name, length = read_amount(["1", raws[1]], 0)
+    if not name:
+        unit = unit_of(raws[0], after_number=False)
+        if unit is None or raws[0].lower() in ("day", "second", "min", "kilo", "bit", "bits", "days", "mole"):
+            return 0
+        name, length = f"unit {float(unit[1]):g} {unit[0]}", 1
+    if name.startswith("number ") and length < len(raws) and raws[length] in ("or", "and", "to"):
+        other, _ = read_amount(raws, length + 1)
+        if other.startswith("amount ") and raws[length + 1][:1].isdigit():
+            name, _ = read_amount([*raws[:length], *raws[length + 2 :]], 0)  # 160 or 175 °C
+    spans = tuple((token.start, token.end) for token in tokens[at : at + length])
+    shown = " ".join(raws[:length])
+    add(reading, Word(name, shown, "number", frozenset({name}), spans=spans))
+    return length
+
+
+def _is_counted(tokens: list[Token], at: int, reading: Reading) -> bool:
+    """Whether `one` counts something here and does not stand for anybody."""
+    after = tokens[at + 1].text if at + 1 < len(tokens) else ""
+    if tokens[at].text == "second":
+        return reading.fresh
+    return lexicon().knows(next(iter(lexicon().bases(after)), ""), "n") and after not in w.BE | w.DO | w.HAVE
+
+
+def _grammar(tokens: list[Token], at: int, reading: Reading) -> int:
+    token = tokens[at]
+    word, after = token.text, tokens[at + 1].text if at + 1 < len(tokens) else ""
+    if word in w.BE | w.DO | w.HAVE:
+        return _auxiliary(word, tokens, at, reading)
+    if word == "'s":
+        if reading.words:
+            reading.words[-1] = replace(reading.words[-1], is_owner=True)
+        return 1
+    if word in w.ANYONE:
+        reading.anyone = reading.anyone or word in ("i", "you", "we", "one", "people", "someone", "anyone", "somebody")
+        if word in ("my", "your", "our"):
+            reading.article, reading.fresh = "the", True
+        if word in PERSONS and not (word in ("me", "us") and at and tokens[at - 1].text in ("for", "on", "to")):
+            reading.pronouns.append(PERSONS[word])
+        if word in ("i", "you", "we"):
+            reading.marker, reading.fresh = "", True
+        return 1
+    if word == "there" and reading.be:
+        reading.there = True
+    if word == "it" and reading.be and at <= 2 and not reading.words:
+        reading.anyone = reading.dummy = True  # is it safe to …: for anybody
+    if word in w.ARTICLES or word in w.DUMMIES or not token.text[0].isalnum():
+        if word == ",":
+            reading.marker = ""
+        if word in w.ARTICLES:
+            reading.article = "the" if word == "the" else "a"
+        reading.fresh = True
+        return 1
+    if word in ("that", "which", "who") and reading.words:
+        reading.marker, reading.fresh = "", True
+        return 1
+    if word in w.NEGATIONS or word in w.ABSOLUTE:
+        add(reading, negation(token) if word in w.NEGATIONS else closed_word(token, word))
+        return 1
+    if word in w.JOINING:
+        add(reading, closed_word(token, w.JOINING[word]))
+        reading.fresh = True
+        return 1
+    if word in w.PREPOSITIONS or word in w.CLAUSES:
+        return _preposition(tokens, at, after, reading)
+    if word in w.DEMONSTRATIVES:
+        add(reading, closed_word(token, w.DEMONSTRATIVES[word]))
+        return 1
+    if word == "own" and at and tokens[at - 1].text in OWNERS:
+        return 1
+    if word in w.QUANTIFIERS and word != "own":
+        if word not in w.FREE:
+            add(reading, closed_word(token, w.QUANTIFIERS[word]))
+        return 1
+    return 1 if word in w.FREE else 0
+
+
+def _auxiliary(word: str, tokens: list[Token], at: int, reading: Reading) -> int:
+    reading.past = reading.past or word in w.PAST
+    after = tokens[at + 1].text if at + 1 < len(tokens) else ""
+    if word in w.HAVE:
+        following = [token.text for token in tokens[at + 1 :]][: 2 if at else None]
+        if any(lexicon().is_participle(text) or text == "been" for text in following):
+            reading.perfect = reading.aux = True
+            return 1
+        return 0
+    if word in w.DO and at and (not after or after in w.PREPOSITIONS or tokens[at - 1].text in ("to",)):
+        return 0  # to do it: a verb of its own
+    reading.aux = reading.fresh = True
+    reading.be = reading.be or word in w.BE
+    reading.do = reading.do or word in w.DO
+    reading.marker = ""
+    return 1
+
+
+def _preposition(tokens: list[Token], at: int, after: str, reading: Reading) -> int:
+    word = tokens[at].text
+    name = w.PREPOSITIONS.get(word) or w.CLAUSES[word]
+    book = lexicon()
+    ends = at + 1 >= len(tokens) or not after[0].isalnum()
+    last = reading.words[-1] if reading.words else None
+    if word in w.PARTICLES and last and (ends or after in w.PREPOSITIONS or after in w.CLAUSES):
+        for back in range(len(reading.words) - 1, max(len(reading.words) - 5, -1), -1):
+            verb = reading.words[back]
+            for base in verb.bases:
+                if f"{base} {word}" in book.own or book.has_phrase(f"{base} {word}"):
+                    phrase = f"{base} {word}"
+                    reading.words[back] = replace(verb, bases=frozenset({phrase}), text=phrase, raw=f"{verb.raw} {word}",
+                                                  groups=frozenset(book.own.get(phrase, ())))  # fmt: skip
+                    return 1
+    if word == "to" and last and "apply" in last.bases:
+        name = "for"
+    if word == "for" and after in ("me", "us", "you"):
+        tokens[at + 1] = Token("", ",", 0, 0)
+        return 1
+    if ends:
+        if word in ("on", "off", "up", "down", "out", "away", "back", "over"):
+            add(reading, closed_word(tokens[at], name))
+        else:
+            reading.stranded = name
+        return 1
+    if word == "to" and after not in w.ARTICLES and any(book.knows(base, "v") for base in book.bases(after)):
+        reading.marker, reading.fresh = ("to" if tokens[at + 1].raw[:1].isupper() else ""), True
+        if not any(book.knows(base, "n") for base in book.bases(after)) or after in book.bases(after):
+            return 1
+    reading.marker, reading.fresh = name, True
+    return 1

@@ -1,0 +1,138 @@
+"""The closed classes of English that a question is read with: what carries its grammar, and what it turns on.
+
+Closed means that the language takes in no new members. Words that mean something stand in the lexicon instead.
+"""
+
+from __future__ import annotations
+
+ARTICLES = frozenset({"a", "an", "the"})
+BE = frozenset({"am", "is", "are", "was", "were", "be", "been", "being"})
+DO = frozenset({"do", "does", "did"})
+HAVE = frozenset({"have", "has", "had", "having"})
+MODALS = {
+    "can": "can", "could": "can", "may": "may", "might": "might", "must": "must", "shall": "will", "will": "will",
+    "should": "should", "ought": "should", "would": "would", "cannot": "can",
+}  # fmt: skip
+PAST = frozenset({"was", "were", "did", "had"})
+ANYONE = frozenset(
+    [
+        "i",
+        "you",
+        "we",
+        "one",
+        "me",
+        "us",
+        "my",
+        "your",
+        "our",
+        "mine",
+        "yours",
+        "ours",
+        "myself",
+        "yourself",
+        "ourselves",
+        "oneself",
+        "people",
+        "someone",
+        "anyone",
+        "somebody",
+        "anybody",
+    ]
+)
+OTHERS = frozenset(
+    ["he", "him", "his", "she", "her", "hers", "they", "them", "their", "theirs", "himself", "herself", "themselves"]
+)
+DUMMIES = frozenset({"it", "its", "there", "itself"})
+NEGATIONS = frozenset({"not", "no", "none", "nor", "neither", "without", "lack", "non", "unlike"})
+ABSOLUTE = frozenset({"never", "nobody", "nothing", "nowhere", "hardly", "barely", "scarcely"})
+DEMONSTRATIVES = {"this": "this", "these": "this", "that": "that", "those": "that"}
+QUANTIFIERS = {
+    "all": "all", "every": "all", "each": "all", "whole": "all", "entire": "all", "everybody": "everyone",
+    "everyone": "everyone", "both": "both", "either": "either", "some": "some", "many": "many", "much": "much",
+    "few": "few", "fewer": "less", "several": "several", "most": "most", "more": "more", "less": "less",
+    "least": "least", "half": "half", "enough": "enough", "only": "only", "solely": "only", "even": "even",
+    "also": "also", "too": "too", "just": "only", "other": "other", "another": "other", "same": "same", "own": "own",
+    "such": "such", "always": "always", "often": "often", "sometimes": "sometimes", "rarely": "rarely",
+    "seldom": "rarely", "usually": "usually", "again": "again", "once": "once", "twice": "twice", "still": "still",
+    "yet": "yet", "already": "already", "else": "else", "double": "double", "triple": "triple", "majority": "most",
+    "everything": "everything", "something": "something", "anything": "anything", "single": "single",
+}  # fmt: skip
+FREE = frozenset({"any", "ever", "please", "exactly", "so", "then", "actually", "as", "yet", "already", "both"})
+JOINING = {"and": "and", "or": "or", "but": "but", "versus": "or", "vs": "or"}
+CLAUSES = {
+    "if": "if", "when": "if", "once": "after", "because": "because", "although": "although", "though": "although",
+    "while": "during", "unless": "unless", "whether": "whether", "since": "since", "until": "until", "till": "until",
+    "before": "before", "after": "after", "than": "than", "whereas": "although", "where": "where",
+}  # fmt: skip
+PREPOSITIONS = {
+    "of": "of", "in": "in", "on": "on", "at": "at", "to": "to", "from": "from", "by": "by", "for": "for",
+    "with": "with", "about": "about", "regarding": "about", "concerning": "about", "into": "to", "onto": "onto",
+    "over": "over", "under": "under", "above": "above", "below": "below", "between": "between", "among": "among",
+    "through": "through", "via": "through", "during": "during", "within": "within", "inside": "inside",
+    "outside": "outside", "against": "against", "toward": "toward", "towards": "toward", "upon": "on", "per": "per",
+    "like": "like", "near": "near", "beside": "beside", "behind": "behind", "beyond": "beyond", "across": "across",
+    "along": "along", "around": "around", "off": "off", "out": "out", "up": "up", "down": "down", "throughout":
+    "throughout", "despite": "despite", "except": "except", "besides": "besides", "beneath": "below", "as": "as",
+    "away": "away", "back": "back", "plus": "plus", "minus": "minus", "amid": "amid", "past": "past",
+}  # fmt: skip
+PARTICLES = frozenset(
+    {"on", "off", "up", "down", "out", "in", "back", "away", "over", "through", "by", "for", "to", "with"}
+)
+PHRASES = {
+    "up to": "at-most", "as many as": "at-most", "no more than": "at-most", "at most": "at-most",
+    "not more than": "at-most", "a maximum of": "at-most", "maximum of": "at-most",
+    "at least": "at-least", "no fewer than": "at-least", "no less than": "at-least", "not less than": "at-least",
+    "a minimum of": "at-least", "minimum of": "at-least",
+    "more than": "more-than", "greater than": "more-than", "in excess of": "more-than", "fewer than": "less-than",
+    "less than": "less-than",
+}  # fmt: skip
+"""In front of an amount: a bound."""
+LONG_PREPOSITIONS = {
+    "because of": "because", "due to": "because", "owing to": "because", "as a result of": "because",
+    "according to": "under", "in accordance with": "under", "instead of": "instead", "in place of": "instead",
+    "rather than": "instead", "in front of": "before", "next to": "beside", "out of": "out", "on behalf of": "for",
+    "with regard to": "about", "in terms of": "by", "in case of": "if", "in the event of": "if", "in case": "if",
+    "as soon as": "after", "prior to": "before", "as of": "since", "apart from": "except", "such as": "like",
+    "for example": "like", "in the course of": "during", "in order to": "to", "so as to": "to", "as well as": "and",
+    "together with": "with", "thanks to": "because",
+}  # fmt: skip
+LIGHT = frozenset(
+    [
+        "have",
+        "get",
+        "apply",
+        "exist",
+        "do",
+        "use",
+        "go",
+        "take",
+        "show",
+        "make",
+        "be",
+        "impose",
+        "involve",
+        "offer",
+        "provide",
+        "contain",
+        "come",
+        "lie",
+        "belong",
+        "concern",
+        "arise",
+        "feature",
+    ]
+)
+"""Verbs that say nothing of their own beside the nouns of the other wording."""
+BLAND = frozenset({"person", "people", "thing", "way", "order", "case", "take place", "happen", "occur"})
+SPANS = frozenset({"last", "take"})
+"""How long does it last: the verb says no more than the question."""
+DESIGNATORS = frozenset({"code", "number", "version", "no", "nr"})
+"""Nouns that may stand between a thing and its number: status 404, status code 404."""
+
+ASKING = frozenset(["what", "which", "who", "whom", "whose", "when", "where", "why", "how"])
+
+CLOSED = frozenset().union(
+    ASKING,
+    ARTICLES, BE, DO, HAVE, MODALS, ANYONE, OTHERS, DUMMIES, NEGATIONS, ABSOLUTE, QUANTIFIERS, FREE, JOINING, CLAUSES,
+    PREPOSITIONS, PARTICLES, PHRASES, LONG_PREPOSITIONS,
+)  # fmt: skip
