@@ -21,6 +21,7 @@ from pilotage.outcome import Result
 from pilotage.record.audit import audit
 from pilotage.record.journal import Event, Journal
 from pilotage.record.redact import Redactor
+from pilotage.record.spending import Held
 from pilotage.record.store import WAITS, open_store
 from pilotage.report import print_result
 from pilotage.run import run_crew
@@ -137,14 +138,14 @@ def refuse_writes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full from the first event of that kind on; of the decisions, from those about the answer."""
     store, full = Journal._store, list[bool]()
 
-    def on_a_full_disk(self: Journal, event: Event, texts: dict[str, str]) -> None:
+    def on_a_full_disk(self: Journal, event: Event, texts: dict[str, str], freed: Held | None) -> None:
         if event.kind == kind and event.facts.get("what", "said") == "said":
             full.append(True)
         if full:
             with self.engine.begin() as connection:
                 connection.exec_driver_sql("PRAGMA max_page_count=1")
                 connection.exec_driver_sql("CREATE TABLE more AS SELECT zeroblob(1000000) AS body")
-        store(self, event, texts)
+        store(self, event, texts, freed)
 
     monkeypatch.setattr(Journal, "_store", on_a_full_disk)
 

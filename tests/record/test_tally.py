@@ -38,3 +38,8 @@ def test_a_failed_call_that_used_nothing_has_cost_nothing(more: dict[str, Any], 
 @pytest.mark.parametrize(("usd", "cost"), [(0.25, 0.25), ("unpriced", None)])
 def test_what_a_copy_of_a_run_says_of_itself_is_its_cost(usd: Any, cost: float | None) -> None:
     assert tally(("model_call", FAILED | {"usd": 0.5}), ("session_ended", {"usd": usd})).cost == cost
+
+
+def test_a_run_that_was_answered_before_is_served_and_saves_what_the_first_one_cost() -> None:
+    found = tally(("answered", {"saved_usd": 0.25}))
+    assert (found.served, found.saved_usd, found.model_calls, found.cost) == (1, 0.25, 0, 0.0)

@@ -117,6 +117,9 @@ class Tally:
             case "session_ended" if "usd" in facts:  # a copy of a run of ours, which knows more than its calls say
                 self.unpriced = int(facts["usd"] == UNPRICED)
                 self.usd = 0.0 if self.unpriced else float(facts["usd"])
+            case "answered":  # the whole run, by an answer of an earlier one
+                self.served += 1
+                self.saved_usd = round(self.saved_usd + float(facts.get("saved_usd") or 0), 9)
             case "loop":
                 self.loops += 1
             case "alert":
