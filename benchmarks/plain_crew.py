@@ -17,6 +17,8 @@ from pilotage.evidence.knowledge import Knowledge
 from pilotage.settings import Settings
 from pilotage.spec import EvidenceSpec
 
+MODEL = "gpt-4o-mini"
+
 Tools = dict[str, Callable[..., Any]]
 
 
@@ -106,7 +108,7 @@ def plain_crew(settings: Settings, url: str, tools: Tools, *, typed: bool = Fals
         name: Agent(
             role=spec.role, goal=spec.goal, backstory=spec.backstory, verbose=False,
             tools=[tool(one)(tools[one]) for one in spec.tools],
-            llm=LLM(model="openai/gpt-4o-mini", base_url=url, api_key="none", custom_openai=True),
+            llm=LLM(model=f"openai/{MODEL}", base_url=url, api_key="none", custom_openai=True),
         )
         for name, spec in settings.agents.items()
     }  # fmt: skip

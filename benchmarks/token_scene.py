@@ -133,10 +133,10 @@ def research(text: str, results: Sequence[dict[str, Any]]) -> Any:
     queries = [question, " ".join(reversed(question.rstrip("?").split()))][: 1 + len(question) % 2]
     if len(searches) < len(queries):
         return calls(("search_knowledge", {"query": queries[len(searches)]}))
-    entries = [entry for result in searches for entry in result["passages"]]
+    entries = searches[0]["passages"]  # the other search is made for its tokens
     opened = {entry["source"] for entry in (*entries, *results) if "text" in entry}
-    seen = {quote: Seen(quote, score, entry["source"]) for entry in entries for quote, score in quoted(entry)}
-    ranked = sorted(seen.values(), key=lambda hit: -hit.score)
+    seen = [Seen(quote, score, entry["source"]) for entry in entries for quote, score in quoted(entry)]
+    ranked = sorted(seen, key=lambda hit: -hit.score)
     chosen = choose(ranked) or ranked[:1]
     if closed := [hit.source for hit in chosen if hit.source not in opened]:
         return calls(*(("read_source", {"source": source}) for source in dict.fromkeys(closed)))
@@ -164,5 +164,5 @@ def explain(text: str, spoil: bool) -> Explanation:
 
 
 def environment() -> None:
-    """The model of both crews, and nothing of CrewAI's that phones home."""
-    os.environ.update(MODEL="openai/gpt-4o-mini", CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false")
+    """Nothing of CrewAI's phones home."""
+    os.environ.update(CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false")

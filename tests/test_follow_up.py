@@ -325,6 +325,18 @@ def test_a_follow_up_is_no_business_of_the_answer_cache(load: Load, monkeypatch:
     assert not [event for event in events_of(settings) if event.kind == "answered"]
 
 
+def test_an_answer_that_came_from_the_cache_is_carried_like_any_other(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTAGE_CACHE_ANSWERS", "true")
+    settings = load()
+    ask(settings, QUESTION)
+    ask(settings, QUESTION)
+    assert [event for event in events_of(settings) if event.kind == "answered"]
+    ask(settings, AFTER, "last")
+    assert decisions(settings, "carried")
+
+
 # --- the reader
 
 

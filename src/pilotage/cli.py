@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pilotage import __version__, cli_alerts, cli_cache, cli_checks, cli_cost, cli_loops, cli_record, cli_replay, cli_tape, errors
+from pilotage import (
+    __version__,
+    cli_alerts,
+    cli_cache,
+    cli_checks,
+    cli_cost,
+    cli_loops,
+    cli_record,
+    cli_replay,
+    cli_tape,
+    errors,
+)
 from pilotage.cli_answer import answer, redacted, say_model
 from pilotage.errors import ConfigError, PilotageError, shortened
 from pilotage.report import printable, say
@@ -232,4 +243,3 @@ def _open_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
-

@@ -158,13 +158,15 @@ def _stats() -> dict[str, dict[str, Any]]:
 
 def _saved() -> dict[str, Any]:
     """What the journal's runs were served, by the cache of calls and by the tapes of earlier runs."""
-    from sqlalchemy import func, select
+    from sqlalchemy import exists, func, select
 
-    from pilotage.record.store import NoJournal, runs
+    from pilotage.record.store import NoJournal, events, runs
 
+    as_a_whole = exists().where(events.c.run == runs.c.run, events.c.kind == "answered")  # those are answers' hits
+    wanted = select(func.sum(runs.c.served), func.sum(runs.c.saved_usd)).where(runs.c.served > 0, ~as_a_whole)
     try:
         with open_journal().connect() as connection:
-            served, usd = connection.execute(select(func.sum(runs.c.served), func.sum(runs.c.saved_usd))).one()
+            served, usd = connection.execute(wanted).one()
     except NoJournal:
         return {}
     return {"served": served or 0, "saved_usd": round(usd or 0.0, 9)}
@@ -182,12 +184,15 @@ def _stats_line(kind: str, row: dict[str, Any]) -> str:
 
 
 def _pairs(text: str, name: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # JSON may hold what `splitlines` takes for an end
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except ValueError:
+            json.dumps(row, ensure_ascii=False).encode()  # no half of a surrogate pair
+        except UnicodeEncodeError:
+            raise ConfigError(f"{name}:{number} is not valid Unicode", hint='{"a": "…", "b": "…"}') from None
+        except (ValueError, RecursionError):
             raise ConfigError(f"{name}:{number} is not JSON", hint='{"a": "…", "b": "…"}') from None
         if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in "ab"):
             raise ConfigError(f'{name}:{number} has not two texts "a" and "b"', hint='{"a": "…", "b": "…"}')

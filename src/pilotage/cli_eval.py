@@ -60,6 +60,5 @@ def _lines(played: Played) -> list[str]:
     if not played.is_whole:
         say("hint: when the change is wanted, record anew: pilotage eval --tapes DIR --update")
     if played.card:
-        same = played.card.questions - len(played.changes)
-        lines += [f"{'unchanged':<12}{max(0, same)} of {played.card.questions}", played.card.table()]
+        lines += [f"{'unchanged':<12}{played.unchanged} of {played.card.questions}", played.card.table()]
     return lines

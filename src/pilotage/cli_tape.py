@@ -141,7 +141,7 @@ def _say_tape(again: Again, settings: Settings, engine: Any) -> None:
     if not keys:
         return
     more = f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
-    then = "" if again.how == FORK else ": calls whose requests they change are made again"
+    then = "" if again.how == FORK else "; a call whose request changes with it is made again"
     say(printable(redacted(f"set otherwise than then: {', '.join(keys[:MOST_KEYS])}{more}{then}")))
 
 

@@ -232,8 +232,7 @@ def _said(event: Event | None, what: str, fence: str) -> str:
         return shown(event, what, fence)
     if what == "check":
         return f"{event.facts.get('check')} {'passed' if _passed(event) else 'failed'}\n{shown(event, 'faults', fence)}"
-    asked = ASKED.get(event.kind) or GIVEN[event.kind]
-    return f"{event.kind} {' '.join(_who(event))}\n{shown(event, asked, fence)}"
+    return shown(event, GIVEN[event.kind], fence) or " ".join((event.kind, *_who(event)))
 
 
 def _is_step(event: Event) -> bool:

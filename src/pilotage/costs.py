@@ -21,13 +21,14 @@ from sqlalchemy import Connection, Engine, func, select
 from pilotage.errors import ConfigError, nearest
 from pilotage.record.spending import day_of
 from pilotage.record.store import events, facets, runs
-from pilotage.record.tally import Use, call_of
+from pilotage.record.tally import Tally, Use, answer_of, call_of
 
 BY = ("agent", "model", "task", "day", "tag")
 NONE = "(none)"
 AGO = re.compile(r"(\d{1,5})([mhd])")
 UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 HIDDEN = ("failed", "seconds")
+COUNTED = ("model_call", "answered")
 Part = tuple[str, Use]  # what it counts for, and the calls
 
 
@@ -86,7 +87,8 @@ def moment(text: str, now: float | None = None, *, end: bool = False) -> float:
         day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise ConfigError(f'"{text}" is no time', hint="a day such as 2026-11-01, or 7d, 24h, 30m ago") from None
-    return (day + timedelta(days=1) if end else day).timestamp()
+    last = datetime.max.replace(tzinfo=UTC)
+    return (day + timedelta(days=1) if end and day.date() < last.date() else last if end else day).timestamp()
 
 
 def _runs(connection: Connection, since: float | None, until: float | None) -> Iterator[Mapping[str, Any]]:
@@ -102,32 +104,45 @@ def _parts(
     connection: Connection, run: Mapping[str, Any], by: str, since: float | None, until: float | None
 ) -> Iterator[Part]:  # fmt: skip
     """The calls of a run: from its tally where that can tell them apart, else each by itself."""
-    tally = json.loads(run["tally"] or "{}")
+    tally = _tally_of(run["tally"])
     first, last = run["started"], run["last"]
     is_within = (since is None or first >= since) and (until is None or last < until)
     if is_within and by == "day":
         is_within = day_of(first) == day_of(last)
-    uses = tally.get(f"{by if by in ('agent', 'task') else 'model'}s") or {}
-    if is_within and _is_whole(tally, uses):
+    uses = {"agent": tally.agents, "task": tally.tasks}.get(by, tally.models) if tally else {}
+    if is_within and tally and _is_whole(tally, uses):
         for name, use in uses.items():
-            yield (day_of(first) if by == "day" else name), Use(**use)
+            yield (day_of(first) if by == "day" else name), use
         return
-    for at, facts in _calls(connection, run["run"]):
+    for at, name, use in _calls(connection, run["run"], by):
         if (since is None or at >= since) and (until is None or at < until):
-            yield (day_of(at) if by == "day" else str(facts.get(by) or NONE)), call_of(facts)
+            yield (day_of(at) if by == "day" else name), use
 
 
-def _is_whole(tally: Mapping[str, Any], uses: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether each call of the run counts for one of these: a call without an agent has none."""
-    made = sum(use["calls"] for use in uses.values())
-    served = sum(use.get("served", 0) for use in uses.values())
-    tools = sum(use.get("served", 0) for use in (tally.get("tools") or {}).values())
-    return bool(made == tally.get("model_calls", 0) and served + tools == tally.get("served", 0))
+def _tally_of(text: str | None) -> Tally | None:
+    """None when it cannot be read."""
+    try:
+        return Tally.from_text(text)
+    except (ValueError, TypeError, AttributeError):
+        return None
 
 
-def _calls(connection: Connection, run: str) -> Iterable[tuple[float, dict[str, Any]]]:
-    wanted = select(events.c.at, events.c.facts).where(events.c.run == run, events.c.kind == "model_call")
-    return [(at, json.loads(facts)) for at, facts in connection.execute(wanted)]
+def _is_whole(tally: Tally, uses: Mapping[str, Use]) -> bool:
+    """Whether each call of the run counts for one of these: a call without an agent has none, nor has an answer."""
+    made, served = (sum(getattr(use, name) for use in uses.values()) for name in ("calls", "served"))
+    tools = sum(use.served for use in tally.tools.values())
+    return bool(made == tally.model_calls and served + tools == tally.served)
+
+
+def _calls(connection: Connection, run: str, by: str) -> Iterable[tuple[float, str, Use]]:
+    """When each call was made, what it counts for, and what it used; an answer of an earlier run among them."""
+    wanted = select(events.c.at, events.c.kind, events.c.facts)
+    for at, kind, text in connection.execute(wanted.where(events.c.run == run, events.c.kind.in_(COUNTED))):
+        facts = json.loads(text)
+        if kind == "answered":
+            yield at, NONE, answer_of(facts)
+        else:
+            yield at, str(facts.get(by) or NONE), call_of(facts)
 
 
 def _tags(connection: Connection) -> dict[str, list[str]]:

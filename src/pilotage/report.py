@@ -204,7 +204,8 @@ def step_line(event: Event) -> str:
             if facts.get("denied"):
                 return f"  {facts['tool']} {arguments} denied by {facts['denied']}"
             if facts.get("failed"):
-                return f"  {facts['tool']} {arguments}{memory(facts) or _seconds(facts)} {_short(content.get('result'))}"
+                took = memory(facts) or _seconds(facts)
+                return f"  {facts['tool']} {arguments}{took} {_short(content.get('result'))}"
             return f"  {facts['tool']} {arguments}{memory(facts) or _seconds(facts)}"
         case "suspicious":
             return f"  suspicious text in {facts['source']}, kept as data"
@@ -241,7 +242,7 @@ def memory(facts: Mapping[str, Any]) -> str:
     """` from tape, 366 tokens and $0.0001 saved`, of a call that was not made again; "" for one that was."""
     if not facts.get("served"):
         return ""
-    tokens, usd = facts.get("saved_tokens"), facts.get("saved_usd")
+    tokens, usd = facts.get("saved_tokens") or 0, facts.get("saved_usd") or 0.0
     saved = [f"{tokens:,} tokens"] * bool(tokens) + [money(usd)] * bool(usd)
     return f" from {facts['served']}" + (f", {' and '.join(saved)} saved" if saved else "")
 

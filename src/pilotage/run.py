@@ -180,7 +180,7 @@ class Runner:
         warnings = [*self.warnings, *self.answers.take_warnings()]
         content = {"question": question, "settings": shown_settings(self.settings), "warnings": warnings}
         content |= {"urls": list(urls)} if urls else {}
-        content |= {"knowledge": str(self.folder)} if self.folder else {}
+        content |= {"knowledge": str(self.folder.resolve())} if self.folder else {}
         journal.append("run_started", content, **(self._facts() | (again.facts if again else {})))
 
     def close(self) -> None:

@@ -115,6 +115,26 @@ def test_feedback_to_the_verifier_and_the_explainer_holds_their_true_input(table
     assert verdicts("supported").replace('"reason":"r"', '"reason":""') in feedback
 
 
+def test_feedback_carries_the_sources_that_the_input_names_and_of_a_long_one_what_stands_around_the_quote(
+    table: Table,
+) -> None:
+    long = "\n".join(f"row {number}: {GOOD.quote if number == 300 else 'nothing of note'}" for number in range(600))
+    table.evidence.sources = {**SOURCES, GOOD.source: long, "more.md#2": "Nobody quotes this one."}
+    _, feedback = table.gate("findings")(findings(BAD))
+    assert long in feedback
+    assert "Nobody quotes this one." in feedback  # the researcher may choose it yet
+    table.gate("findings")(findings(GOOD))
+    _, judged = table.gate("verdicts")(verdicts("supported", of=BAD))
+    table.gate("verdicts")(verdicts("supported"))
+    _, explained = table.gate("citations")(explanation("No citation."))
+    for feedback in (judged, explained):
+        assert f"row 300: {GOOD.quote}" in feedback
+        assert "row 0: " in feedback
+        assert "row 299: nothing" in feedback
+        assert len(feedback) < len(long) / 3
+        assert "Nobody quotes this one." not in feedback
+
+
 def test_sending_back_gives_the_agent_no_new_iterations(table: Table) -> None:
     for _ in range(5):
         table.meter.before_model_call("agent")

@@ -140,6 +140,26 @@ def in_words(request: dict[str, Any]) -> dict[str, Any]:
     return {"content": f"Thought: I look.\nAction: {call['name']}\nAction Input: {call['arguments']}"}
 
 
+def test_a_round_of_feedback_with_several_sources_plays_too(load: Load, project: Path) -> None:
+    """The sources stand in the feedback in one order, whether a search has found them or the tape."""
+    folder, wrong = project / "tapes", ["27 requests", "28 requests"]
+    (project / "knowledge" / "writing.md").write_text("# Again\n\nWho owns nested retries is asked again and again.\n", "utf-8")
+
+    def corrects_itself(request: dict[str, Any]) -> dict[str, Any]:
+        answer = good_over_http(request)
+        if "Call search_knowledge" in str(request["messages"]) and answer["content"] and len(wrong) == 2:
+            answer["content"] = answer["content"].replace(wrong.pop(0), wrong[0])
+        return answer
+
+    with serve(corrects_itself) as server:
+        settings = load(model__name="openai/some-model", model__base_url=server.url)
+        assert record_all(settings, folder, [NESTED]) == []
+        assert len(server.requests) > 5
+    assert path_of(folder, "nested").read_text("utf-8").count("<<<data") > 3
+    played = play_all(load(), folder, [NESTED])
+    assert played.is_whole, played
+
+
 def test_nothing_is_connected_or_looked_up_while_a_tape_is_played() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         with no_network():

@@ -318,6 +318,18 @@ def test_hosts_that_a_search_returned_may_be_read_from_then_on(make: Make) -> No
     assert policy.denies("researcher", PAGES, {"url": "https://found.example/x"}) is None
 
 
+def test_a_page_reader_that_may_reach_no_host_is_known_beforehand(make: Make) -> None:
+    assert make().reads_no_page()
+    assert make(read_page={"domains": []}, named=("example.org",)).reads_no_page()
+    assert make(strict=True, named=("example.org",)).reads_no_page()
+    assert not make(named=("example.org",)).reads_no_page()
+    assert not make(private=["localhost:8000"]).reads_no_page()
+    assert not make(read_page={"domains": ["*"]}).reads_no_page()
+    found = make()
+    found.name_hosts(["example.org"])
+    assert not found.reads_no_page()
+
+
 def test_a_rule_for_the_page_reader_stands_above_what_was_named(make: Make) -> None:
     policy = make(named=("docs.python.org",), read_page={"domains": ["example.org"]})
     policy.name_hosts(["found.example"])

@@ -25,13 +25,12 @@ from pilotage.run import Runner
 from pilotage.settings import load
 from pilotage.tape.keys import normalised
 from tests.support.project import change
-from tests.support.scripted import calls
 from tests.support.server import Server, good_over_http, serve
+from tests.tape.plays import Play
 
 QUESTION = "How many requests can one fault make when retries are nested?"
 MODEL = "openai/gpt-4o-mini"
 MAKES_RUNS = ("run", "resume", "fork")
-Play = Callable[[dict[str, Any]], Any]
 
 
 @dataclass
@@ -161,23 +160,6 @@ def lab_of(project: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Lab]:
         lab = Lab(project, server, capsys)
         lab.play = lambda play: held.update(play=play)  # type: ignore[method-assign]
         yield lab
-
-
-def searching(*further: list[tuple[str, dict[str, Any]]]) -> Play:
-    """The good model, whose researcher uses further tools after its search: the calls of one turn after the other."""
-
-    def play(request: dict[str, Any]) -> Any:
-        turns = [message for message in request["messages"] if message["role"] == "assistant"]
-        is_research = "Call search_knowledge" in str(request["messages"])
-        if is_research and 0 < len(turns) <= len(further):
-            wanted = further[len(turns) - 1]
-            made = calls(*wanted)
-            for number, call in enumerate(made):
-                call["id"] = f"t{len(turns)}c{number}"
-            return {"content": None, "tool_calls": made}
-        return good_over_http(request)
-
-    return play
 
 
 def with_tools(lab: Lab, source: str, *names: str) -> None:

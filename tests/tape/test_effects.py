@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.loopback import listening, send
 from tests.support.project import change
-from tests.tape.lab import Lab, Told, searching, with_tools
+from tests.tape.lab import Lab, Told, with_tools
+from tests.tape.plays import searching
 
 TOOLS = '''
 from pathlib import Path

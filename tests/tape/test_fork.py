@@ -11,7 +11,8 @@ from pilotage.record.store import open_store
 from pilotage.tape.line import children, family, root_of
 from tests.support.project import change
 from tests.support.server import good_over_http
-from tests.tape.lab import Lab, Told, searching
+from tests.tape.lab import Lab, Told
+from tests.tape.plays import searching
 
 
 def answered_before(told: Told, step: int) -> int:

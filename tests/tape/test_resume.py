@@ -13,7 +13,8 @@ from pilotage.record.journal import read_events
 from pilotage.record.store import open_store
 from tests.support.project import change
 from tests.support.server import good_over_http
-from tests.tape.lab import Lab, Told, number_of, same_request, searching
+from tests.tape.lab import Lab, Told, number_of, same_request
+from tests.tape.plays import searching
 
 ANSWER = "One fault can become 27 requests when three layers retry [1]."
 

@@ -122,7 +122,7 @@ def test_the_request_behind_a_served_answer_is_the_one_behind_a_real_one(
     bodies = []
     tape = None
     for number, table in enumerate(tables):
-        with listen(lambda talk, number=number: answer(name, number)(talk)) as wire:
+        with listen(answer(name, number)) as wire:
             llm = opened(table, wire, name, tape)
             told = turn(llm, asked)
             assert len(wire.requests) == 1 - number, "the second answer is served"

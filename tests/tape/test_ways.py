@@ -11,8 +11,11 @@ import pytest
 from pilotage.again import resume
 from tests.support import chaos, plays
 from tests.support.project import change
+from tests.support.scripted import calls
 from tests.support.server import good_over_http
-from tests.tape.lab import Lab, Play, Told, searching, with_tools
+from tests.support.web import Reply, web
+from tests.tape.lab import Lab, Told, with_tools
+from tests.tape.plays import Play, searching
 
 TOOLS = '''
 import time
@@ -173,3 +176,44 @@ def test_a_rejected_round_and_the_answer_that_follows(lab: Lab) -> None:
     whole = lab.run()
     assert whole.of("check", passed=False)
     holds_at_every_call(lab, whole)
+
+
+def test_a_follow_up_that_was_stopped(lab: Lab) -> None:
+    first = lab.run()
+    assert first.outcome == "accepted"
+    stopped = lab("run", "And who owns them?", "--continue", "last", limits__model_calls=2)
+    assert stopped.outcome == "limited", stopped.err
+    resumed = lab("resume", "last")
+    assert resumed.outcome == "accepted", resumed.err
+    assert len(resumed.of("model_call", served="tape")) == 2
+    asked = str(resumed.requests[-1]["messages"])
+    assert "How many requests can one fault make" in asked, "the conversation goes on"
+    assert len(stopped.requests) + len(resumed.requests) == 5
+
+
+def test_a_page_that_was_read_is_a_source_again_without_being_fetched(lab: Lab) -> None:
+    text = "<html><body><h1>Lamps</h1><p>Early keepers burned whale oil in every lamp of the tower.</p></body></html>"
+
+    def play(request: dict[str, Any]) -> Any:
+        said = str(request["messages"])
+        if "Call search_knowledge" not in said:
+            return good_over_http(request)
+        if not any(message["role"] == "tool" for message in request["messages"]):
+            return {"content": None, "tool_calls": calls(("read_page", {"url": page}))}
+        found = re.search(r'"source": "(http[^"]+)"', str(request["messages"][-1]["content"]))
+        quote = "Early keepers burned whale oil in every lamp of the tower."
+        finding = {"claim": "Whale oil was burned.", "quote": quote, "source": found and found[1]}
+        return {"content": json.dumps({"findings": [finding]})}
+
+    allow = {"allow_private_hosts": ["127.0.0.1"]}
+    change(lab.project / "config" / "pilotage.yaml", lambda tree: tree["policy"].update(allow))
+    lab.play(play)
+    with web({"/lamps": Reply(200, {"Content-Type": "text/html"}, text.encode())}) as site:
+        page = site.url("/lamps")
+        stopped = lab("run", "What burned in the lamps?", "--url", page, limits__model_calls=2)
+        assert stopped.outcome == "limited", stopped.err
+        assert len(stopped.of("tool_call", tool="read_page")) == 2
+    resumed = lab("resume", "last")  # nobody listens there any more
+    assert [e.facts.get("served") for e in resumed.of("tool_call", tool="read_page")] == ["tape", "tape"]
+    assert resumed.of("check", check="findings")[0].facts["passed"], resumed.err
+    assert len(resumed.of("model_call", served="tape")) == 2

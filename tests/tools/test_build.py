@@ -486,7 +486,7 @@ def test_every_tool_has_its_arguments_with_their_types_and_its_docstring(equippe
         "reverse": {"text": ("string", ...)},
     }  # fmt: skip
     said = {
-        "search_knowledge": "Returns passages: of the best the text",
+        "search_knowledge": "the best passages, their quotes as [start, end, score]",
         "read_page": "Of a long page, the passages are returned that fit",
         "read_source": "Open one source by its id",
         "query_db": "shop (SQLite):\n  item(name TEXT, price REAL)",
@@ -500,6 +500,25 @@ def test_every_tool_has_its_arguments_with_their_types_and_its_docstring(equippe
     for name, words in said.items():
         assert words in tools[name].description, name
         assert "\n    " not in tools[name].description, name
+
+
+def test_a_search_is_shortened_for_an_agent_that_may_open_the_rest_alone(mine: Project) -> None:
+    def is_shortened() -> bool:
+        return "quotes of others" in tools_of(mine, "researcher")["search_knowledge"].description
+
+    assert is_shortened()
+    mine.engine(policy={"agents": {"researcher": ["search_knowledge"]}})
+    assert not is_shortened()
+    mine.engine(policy={"agents": {"researcher": ["search_knowledge", "read_source"]}})
+    assert is_shortened()
+    mine.change("agents", lambda tree: tree["researcher"].update(tools=["search_knowledge"]))
+    assert not is_shortened()
+
+
+def test_read_page_is_left_out_where_it_could_read_nothing(mine: Project) -> None:
+    assert "read_page" not in tools_of(mine, "researcher")
+    mine.give("verifier", "search_web")  # what it finds may be read
+    assert "read_page" in tools_of(mine, "researcher")
 
 
 def test_an_agent_gets_the_tools_that_it_names_and_no_other(equipped: Project) -> None:

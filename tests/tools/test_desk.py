@@ -344,6 +344,48 @@ def test_many_hits_fit_into_a_result_and_what_does_not_fit_is_told(make: Made, r
     assert set(desk.sources) == {passage["source"] for passage in got["passages"]}
 
 
+def test_an_agent_is_shown_the_best_in_whole_and_nothing_twice_until_its_next_conversation(make: Made) -> None:
+    desk = make(evidence={"full_passages": 1})
+    search = desk.search_as("researcher")
+    lamp, keeper = "Where was the lamp of the lighthouse made?", "Who made the lamp of the lighthouse keeper?"
+    first = search(lamp)
+    (whole,) = [entry for entry in first["passages"] if "text" in entry]
+    assert search(lamp) == first
+    again = search(keeper)
+    assert whole["source"] in again["shown_before"].split(", ")
+    assert whole["source"] not in [entry["source"] for entry in again["passages"]]
+    assert desk.read_source(whole["source"])["text"] == whole["text"]
+    assert "shown_before" not in desk.search_as("verifier")(lamp)
+    desk.forget("researcher")
+    assert "shown_before" not in search(keeper)
+
+
+def test_whoever_cannot_open_a_source_gets_every_passage_in_whole_each_time(make: Made) -> None:
+    desk = make(evidence={"full_passages": 1})
+    found = [desk.search_knowledge(query) for query in ("Where was the lamp made?", "Who made the lamp?")]
+    assert all("text" in entry for result in found for entry in result["passages"])
+    assert not any("shown_before" in result for result in found)
+
+
+def test_of_a_long_source_comes_what_stands_around_a_quote_and_the_rest_by_its_place(make: Made) -> None:
+    desk = make()
+    text = "\n".join(f"row {number}: tea costs {number}.50" for number in range(500))
+    source = desk.add("shop", text, "shop: select")
+    assert desk.read_source(source)["text"] == text
+    desk.quoted = lambda wanted: ["row 250: tea costs 250.50"] if wanted == source else []
+    opened = desk.read_source(source)
+    assert "row 250: tea costs 250.50" in opened["text"]
+    assert len(opened["text"]) < len(text) / 3
+    parts, more = [], opened["more"]
+    while more:
+        part = desk.read_source(more.rpartition(" ")[2])
+        parts.append(part["text"])
+        more = part.get("more", "")
+    assert "".join(parts) == text
+    assert desk.read_source(f"{source}@x")["error"] == "there is no such source"
+    assert list(desk.sources) == [source]
+
+
 # --- the policy
 
 

@@ -10,22 +10,34 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-ONES = dict(zip(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"], range(20), strict=True))  # fmt: skip
-TENS = dict(
-    zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10), strict=True)
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
 )
+_ORDINALS = (
+    "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+    "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+)
+_MONTHS = (
+    "january/jan february/feb march/mar april/apr may june/jun july/jul august/aug september/sep/sept october/oct "
+    "november/nov december/dec"
+)
+ONES = {word: number for number, word in enumerate(_ONES.split())}
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+TENS = {word: 10 * n for n, word in enumerate(_TENS.split(), 2)}
+ORDINALS = {word: number for number, word in enumerate(_ORDINALS.split())}
+MONTHS = {word: number for number, words in enumerate(_MONTHS.split(), 1) for word in words.split("/")}
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "k": 1000,
           "dozen": 12}  # fmt: skip
-ORDINALS = dict(zip(["zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth"],
-                    range(21), strict=True))  # fmt: skip
-MONTHS = {name: number for number, names in enumerate(
-    ["january jan", "february feb", "march mar", "april apr", "may", "june jun", "july jul", "august aug", "september sep sept", "october oct", "november nov", "december dec"], 1) for name in names.split()}  # fmt: skip
 NUMBER_WORDS = frozenset(ONES) | frozenset(TENS) | frozenset(SCALES) | frozenset(ORDINALS) | frozenset(MONTHS)
 
-_PREFIXES = {"": 1, "kilo": 1000, "centi": Fraction(1, 100), "milli": Fraction(1, 1000), "micro": Fraction(1, 10**6),
-             "nano": Fraction(1, 10**9), "mega": 10**6, "giga": 10**9, "hecto": 100, "deci": Fraction(1, 10)}  # fmt: skip
-_SIGNS = {"": 1, "k": 1000, "c": Fraction(1, 100), "m": Fraction(1, 1000), "µ": Fraction(1, 10**6), "μ": Fraction(1, 10**6),
-          "n": Fraction(1, 10**9), "M": 10**6, "G": 10**9, "h": 100, "d": Fraction(1, 10)}  # fmt: skip
+_TENTHS = {"deci d": 1, "centi c": 2, "milli m": 3, "micro µ μ": 6, "nano n": 9}
+_FOLDS = {"hecto h": 100, "kilo k": 10**3, "mega M": 10**6, "giga G": 10**9}
+_SCALED: dict[str, Fraction | int] = {"": 1}
+_SCALED |= {name: Fraction(1, 10**power) for names, power in _TENTHS.items() for name in names.split()}
+_SCALED |= {name: factor for names, factor in _FOLDS.items() for name in names.split()}
+_PREFIXES = {name: factor for name, factor in _SCALED.items() if len(name) != 1}
+_SIGNS = {name: factor for name, factor in _SCALED.items() if len(name) < 2}
 _SI = {"metre": "m", "meter": "m", "gram": "g", "gramme": "g", "litre": "l", "liter": "l", "watt": "W", "volt": "V",
        "ampere": "A", "amp": "A", "hertz": "Hz", "joule": "J", "newton": "N", "pascal": "Pa", "mole": "mol",
        "ohm": "Ω", "byte": "B", "bit": "bit", "kelvin": "K", "watt-hour": "Wh", "lumen": "lm"}  # fmt: skip
@@ -36,7 +48,7 @@ _COMMON: dict[str, tuple[str, Fraction | int]] = {
     "kilo": ("g", 1000), "tonne": ("g", 10**6), "percent": ("%", 1), "%": ("%", 1), "°c": ("°C", 1), "℃": ("°C", 1),
     "celsius": ("°C", 1), "dollar": ("$", 1), "usd": ("$", 1), "$": ("$", 1), "euro": ("€", 1), "eur": ("€", 1),
     "€": ("€", 1), "cent": ("cent", 1), "gbp": ("£", 1), "£": ("£", 1), "chf": ("CHF", 1), "yen": ("¥", 1),
-    "jpy": ("¥", 1), "¥": ("¥", 1), "inch": ("inch", 1),
+    "jpy": ("¥", 1), "¥": ("¥", 1),
 }  # fmt: skip
 _SHORT = {"s": ("s", 1), "h": ("s", 3600), "d": ("s", 86400), "t": ("g", 10**6)}
 MONEY = frozenset("$€£¥")
@@ -166,14 +178,13 @@ def _quantity(texts: Sequence[str], at: int) -> tuple[str, int]:
 
 
 def _with_unit(value: Fraction, texts: Sequence[str], at: int, length: int) -> tuple[str, int]:
-    unit, more = None, 1
+    unit: tuple[str, Fraction | int] | None = None
+    more = 1
     following = [_get(texts, at + length + i) for i in range(3)]
     low = [word.lower() for word in following]
     if low[0] == "per" and low[1] == "cent":
         unit, more = ("%", 1), 2
-    elif (low[0] in ("degrees", "degree", "°") and unit_of(low[1], after_number=True) == ("°C", 1)) or (
-        low[0] in ("degrees", "degree", "°") and following[1] == "C"
-    ):
+    elif low[0] in ("degrees", "degree", "°") and low[1] in ("c", "celsius"):
         unit, more = ("°C", 1), 2
     elif low[0] == "swiss" and low[1] in ("franc", "francs"):
         unit, more = ("CHF", 1), 2
@@ -217,11 +228,6 @@ def _spelled(texts: Sequence[str], at: int) -> tuple[Fraction | None, int]:
             part += value
         seen = True
         place += 1
-        if (
-            seen
-            and _get(texts, place).lower() == "and"
-            and part >= 100
-            and _get(texts, place + 1).lower() in ONES | TENS
-        ):
-            place += 1
+        joins = _get(texts, place).lower() == "and" and part >= 100
+        place += joins and _get(texts, place + 1).lower() in ONES | TENS
     return (Fraction(total + part), place - at) if seen else (None, 0)

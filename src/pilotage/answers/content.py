@@ -8,10 +8,10 @@ from pilotage.answers import words as w
 from pilotage.answers.lexicon import Lexicon, lexicon
 from pilotage.answers.wording import Token
 
+TO_DO = "to do"  # the marker of an infinitive
 PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "a")
-STATES = frozenset(
-    ["available", "suitable", "comfortable", "valuable", "reasonable", "considerable", "remarkable", "fashionable"]
-)
+_STATES_WORDS = "available suitable comfortable valuable reasonable considerable remarkable fashionable"
+STATES = frozenset(_STATES_WORDS.split())
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,14 @@ class Word:
 class Reading:
     """What is known while the words are read from left to right."""
 
+    main: str = ""  # the tense of the first auxiliary
+
     words: list[Word] = field(default_factory=list)
     modals: set[str] = field(default_factory=set)
     marker: str = ""
     there: bool = False
     dummy: bool = False
     past: bool = False
-    perfect: bool = False
     aux: bool = False
     be: bool = False
     do: bool = False
@@ -105,10 +106,8 @@ def take_word(token: Token, reading: Reading) -> None:
     text = token.text
     last = reading.words[-1] if reading.words else None
     if text == "free" and last and last.kind == "word" and last.spans[-1][1] == token.start - 1:
-        reading.words[-1:] = [
-            replace(negation(token), marker=last.marker, follows=last.follows),
-            replace(last, marker="", follows=True),
-        ]
+        before = replace(negation(token), marker=last.marker, follows=last.follows)
+        reading.words[-1:] = [before, replace(last, marker="", follows=True)]
         return  # gluten-free: without gluten
     if verb := _doable(text, reading, book):
         set_modal(reading, "can")
@@ -136,6 +135,8 @@ def _is_negated(text: str, base: str, book: Lexicon) -> bool:
         return False
     if book.is_opposite(text, base):
         return True
+    if book.knows(text, "a") and any(book.is_opposite(x, y) for x in book.bases(text) for y in book.bases(base)):
+        return True  # dissatisfied
     if any(one != text and one.startswith(text[:2]) and book.knows(one, "v") for one in book.bases(text)):
         return False  # undone, of undo
     if text.startswith(("un", "non")) and (book.knows(base, "a") or book.is_participle(base)) and base not in w.CLOSED:

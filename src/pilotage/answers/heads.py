@@ -6,7 +6,7 @@ Kinds: how, why, when, where, who, whose, what, count, amount, often, duration, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pilotage.answers.lexicon import lexicon
 from pilotage.answers.wording import Token
@@ -15,18 +15,24 @@ from pilotage.answers.words import BE, DO, HAVE, MODALS, PAST
 _ANYONE = r"(?:i|you|we|one|people|someone|anyone|somebody)"
 _GOOD = r"(?:(?:right|best|correct|proper|good|usual|normal|recommended|standard) )?"
 _WAY = r"(?:way|ways|method|methods|procedure|process|steps|instructions|approach)"
+_ASKING = r"(?= (?:what|which|who|whom|whose|when|where|why|how|if|whether)\b)"
+_TELL = "(?:tell|show|explain|help|let|inform|remind|give)"
 _FILLERS = re.compile(
-    r"^(?:hi|hello|hey|please|so|ok|okay|well|and|quick question|excuse me|,|:|(?:can|could|would|will) (?:you|someone|anyone)"
-    r" (?:please |kindly )?(?:tell|show|explain|help|let|inform|remind|give)(?: to)?(?: me| us)?(?: know| understand| out)?(?= (?:what|which|who|whom|whose|when|where|why|how|if|whether)\b)"
+    r"^(?:hi|hello|hey|please|so|ok|okay|well|and|quick question|excuse me|,|:"
+    r"|(?:can|could|would|will) (?:you|someone|anyone) (?:please |kindly )?"
+    rf"{_TELL}(?: to)?(?: me| us)?(?: know| understand| out)?{_ASKING}"
     r"|(?:do|does) (?:you|anyone|anybody|someone) (?:happen to )?know"
     r"|i (?:would|want|need) ?(?:like )?to (?:know|find out|understand|ask)|i (?:am|was) wondering|i wonder|may i ask"
-    r"|(?:please )?(?:tell|explain|show|remind)(?: to)?(?: me| us)?(?= (?:what|which|who|whom|whose|when|where|why|how|if|whether)\b)"
+    rf"|(?:tell|explain|show|remind)(?: to)?(?: me| us)?{_ASKING}"
     r"|any idea|is it known)(?: |$)"
 )
+_GO_ON = rf"(?: {_ANYONE} (?:do|can|should|could)?)?"
+_MANNER = r"(?P<manner>(?!only|other|same|first|last)[a-z]+)"
 _HOW = [
     rf"how (?:do|can|could|should|would|might|may|shall|to|does|did) (?:{_ANYONE} )?(?:best |go about )?",
-    rf"(?:what is|what are|which is|is there|are there) (?:the |a |any |some )?{_GOOD}{_WAY} (?:to|of|for|in which|that)(?: {_ANYONE} (?:do|can|should|could)?)?",
-    rf"(?:what is|is there) (?:a|the|any) (?P<manner>(?!only|other|same|first|last)[a-z]+) (?:way|method) (?:to|of|for)(?: {_ANYONE} (?:do|can|should|could)?)?",
+    rf"(?:what is|what are|which is|is there|are there) (?:the |a |any |some )?{_GOOD}{_WAY} "
+    rf"(?:to|of|for|in which|that){_GO_ON}",
+    rf"(?:what is|is there) (?:a|the|any) {_MANNER} (?:way|method) (?:to|of|for){_GO_ON}",
     rf"what {_GOOD}{_WAY} (?:do|can|should|could) {_ANYONE} (?:take |use |follow )?(?:to )?",
     r"(?:what|which) steps (?:are|is) (?:needed|required|necessary) (?:to|for)",
     rf"what (?:do|must|should|can) {_ANYONE} (?:need to |have to )?do (?:in order )?to",
@@ -50,10 +56,8 @@ _TABLE: list[tuple[str, str]] = [
     (r"what (?:is|was) (?:the |a )?(?:exact )?location of", "where"),
     (r"what (?:is|are) (?:the |your )?(?P<doing>opening|business) (?:hours|times?)(?: of| for| at| in)?", "when"),
     (r"what (?:is|are) the differences? between", "difference"),
-    (
-        r"what (?:is|are) the consequences? (?:if|when|of)|what (?:happens|happened|will happen|would happen|does happen) (?:if|when)|what if",
-        "what if",
-    ),
+    (r"what (?:is|are) the consequences? (?:if|when|of)|what if", "what if"),
+    (r"what (?:happens|happened|will happen|would happen|does happen) (?:if|when)", "what if"),
     (r"since when", "since"),
     (r"what (?:makes|made|causes|caused)", "why"),
     (r"what is the (?P<doing>[a-z]+ing) time (?:for|of)", "duration"),
@@ -134,29 +138,41 @@ def _read(kind: str, found: re.Match[str], tokens: list[Token]) -> Head:
     if name == "for" and kind in ("count",):
         name = ""
     following = [token.text for token in tokens[length : length + 2]]
-    inserted: tuple[Token, ...] = ()
     if kind == "how" and words == ["how"] and following and _is_quality(following):
         return _measured(tokens[1], length)
-    if kind == "far":
-        kind, inserted = "what", (Token("far", "how far", 0, 0),)
-    elif kind == "duration" and following and following[0] in BE:
-        kind, inserted = "what", (Token("long", "how long", 0, 0),)
-    elif kind == "amount" and following and following[0] in BE | DO | set(MODALS):
-        rest = [token.text for token in tokens[length:]]
-        kind = "what" if "cost" in rest or following[0] in BE else kind
-        inserted = (Token("cost", "cost", 0, 0),) if following[0] in BE and "cost" not in rest else ()
-    for name_ in ("manner", "doing"):
-        if name_ in found.re.groupindex:
-            token = tokens[words.index(found[name_])]
-            inserted = (
-                Token("open", "open", token.start, token.end) if token.text in ("opening", "business") else token,
-            )
+    kind, inserted = _inserted(kind, following, tokens[length:])
+    for group in ("manner", "doing"):
+        if group in found.re.groupindex:
+            inserted = (_renamed(tokens[words.index(found[group])]),)
+    past = bool((PAST | {"made", "caused", "happened"}) & set(words))
+    has_aux = any(word in BE | DO or word in MODALS for word in words)
     modals = {MODALS[word] for word in words if word in MODALS} if kind == "how" else set()
+    is_anyone = kind == "how" and (bool(_SUBJECT.search(head)) or bool({"to", "of", "for"} & set(words)))
     return Head(
-        kind, length, name, frozenset(modals - {"can", "may", "should", "would", "will"}), bool((PAST | {"made", "caused", "happened"}) & set(words)),
-        any(word in BE | DO or word in MODALS for word in words), kind != "how" and any(word in BE for word in words),
-        any(word in DO for word in words), (kind == "how" and length > 1 and "steps" in words) or (kind == "how" and length > 1 and (bool(_SUBJECT.search(head)) or "to" in words or "of" in words or "for" in words)) or (kind == "duration" and bool(inserted)), inserted,
+        kind, length, name, frozenset(modals - {"would", "will"}), past, has_aux,
+        has_be=kind != "how" and any(word in BE for word in words),
+        has_do=any(word in DO for word in words),
+        is_anyone=is_anyone or (kind == "duration" and bool(inserted)),
+        inserted=inserted,
     )  # fmt: skip
+
+
+def _inserted(kind: str, following: list[str], rest: list[Token]) -> tuple[str, tuple[Token, ...]]:
+    """How far, how long and how much of a thing is: what measure it has."""
+    first = following[0] if following else ""
+    if kind == "far":
+        return "what", (Token("far", "how far", 0, 0),)
+    if kind == "duration" and first in BE:
+        return "what", (Token("long", "how long", 0, 0),)
+    if kind == "amount" and any(token.text == "cost" for token in rest):
+        return "what", ()
+    if kind == "amount" and first in BE:
+        return "what", (Token("cost", "cost", 0, 0),)
+    return kind, ()
+
+
+def _renamed(token: Token) -> Token:
+    return replace(token, text="open") if token.text in ("opening", "business") else token
 
 
 def _is_quality(following: list[str]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections import defaultdict
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
@@ -20,7 +20,8 @@ _IRREGULAR_DEGREES = {
 }  # fmt: skip
 _ENDINGS = {
     "n": (("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("ies", "y"), ("s", "")),
-    "v": (("ies", "y"), ("es", "e"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+    "v": (("ies", "y"), ("es", "e"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", "e"), ("ed", ""), ("ing", "e"),
+          ("ing", "")),
     "a": (("ier", "y"), ("iest", "y"), ("er", "e"), ("est", "e"), ("er", ""), ("est", "")),
 }  # fmt: skip
 
@@ -177,7 +178,7 @@ def _singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def _bases(lexicon: Lexicon, word: str) -> frozenset[str]:
     return lexicon.find_bases(word)
 
@@ -187,7 +188,7 @@ def _members(lexicon: Lexicon) -> dict[int, list[tuple[str, int]]]:
     return lexicon.members()
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _synonyms(lexicon: Lexicon, word: str, rarest: int) -> frozenset[str]:
     members = _members(lexicon)
     numbers = [number for number, rank in lexicon._groups.get(word, {}).items() if rank <= rarest]

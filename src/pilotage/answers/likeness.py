@@ -2,7 +2,7 @@
 
 Nothing is served on similarity alone: every word must have its partner, and kind of answer, tense, modality, negation,
 numbers and roles must agree. What is not covered: questions in other languages, which only the same wording can hit;
-what a question leaves unsaid; two paraphrases too far apart for the lexicon.
+what a question leaves unsaid; paraphrases too far apart for the lexicon.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pilotage.answers.content import Word
-from pilotage.answers.order import Roles
+from pilotage.answers.order import find_fault
 from pilotage.answers.pairing import Pair, pair_words
 from pilotage.answers.question import Question, is_english, read_question
 from pilotage.answers.wording import normal_form
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Likeness", "compare", "normal_form"]
 
+SIMILARITY = 0.6  # of whole questions; paraphrases of the tuned half reach down to it, and the vetoes do the rest
+LONGEST = 400  # characters: what is longer is no question but a text, and only the same wording can hit
 ABILITY = frozenset({"can", "may", "able"})
-SIMILARITY = 0.7
-LONGEST = 600  # characters: what is longer is no question but a text, and only the same wording can hit
+EVENTS = frozenset({"take place", "happen", "occur"})
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Likeness:
 def compare(a: str, b: str, embedder: Embedder | None = None, similarity: float | None = None) -> Likeness:
     """Whether question `b` asks what `a` asks; without an embedder only the same wording can.
 
-    `similarity` is the least cosine of a hit (default 0.7).
+    `similarity` is the least cosine of a hit (default 0.6).
     """
     if normal_form(a) == normal_form(b):
         return Likeness(True, 1.0, "same words")
@@ -50,24 +51,24 @@ def compare(a: str, b: str, embedder: Embedder | None = None, similarity: float 
     from pilotage.answers.vectors import Sentences
 
     sentences = Sentences(a, b, embedder)
-    one, other = read_question(a), read_question(b)
-    pairs = pair_words(one, other, sentences.nearness)
-    if fault := _fault(one, other, pairs):
-        return Likeness(False, sentences.similarity, fault)
     least = SIMILARITY if similarity is None else similarity
     if sentences.similarity < least:
         return Likeness(False, sentences.similarity, f"similarity {sentences.similarity:.2f} against {least:g}")
-    return Likeness(True, sentences.similarity, _explained(one, other, pairs))
+    one, other = read_question(a), read_question(b)
+    pairs = pair_words(one, other, sentences.nearness)
+    fault = find_difference(one, other, pairs)
+    return Likeness(not fault, sentences.similarity, fault or _explained(one, other, pairs))
 
 
-def _fault(a: Question, b: Question, pairs: list[Pair]) -> str:
+def find_difference(a: Question, b: Question, pairs: list[Pair]) -> str:
+    """The first thing that one question has and the other has not, or ""."""
     return (
         _kinds(a, b)
         or _alone(a, b, pairs)
         or _times(a, b, pairs)
         or _modals(a, b, pairs)
         or _persons(a, b)
-        or Roles(a, b, pairs).fault()
+        or find_fault(a, b, pairs)
     )
 
 
@@ -81,82 +82,91 @@ def _kinds(a: Question, b: Question) -> str:
 
 
 def _alone(a: Question, b: Question, pairs: list[Pair]) -> str:
-    mine = [word for i, word in enumerate(a.words) if i not in {pair.a for pair in pairs} and not _is_idle(a, i)]
-    theirs = [word for i, word in enumerate(b.words) if i not in {pair.b for pair in pairs} and not _is_idle(b, i)]
+    mine = _left(a, {pair.a for pair in pairs})
+    theirs = _left(b, {pair.b for pair in pairs})
+    if a.names_kind and b.names_kind and not any(pair.a == 0 for pair in pairs):
+        return f"“{a.words[0].raw}” against “{b.words[0].raw}”"
     if any(pair.why == "again" for pair in pairs):
         mine, theirs = ([word for word in words if word.text != "again"] for words in (mine, theirs))
-    spans = SPANS if a.kind == "duration" else frozenset()
-    if a.kind == b.kind == "what" and not (mine and theirs) and [word.text for word in mine + theirs] == ["how high"]:
+    if a.kind == "what" and [word.text for word in mine + theirs] == ["how high"]:
         return ""  # how high is the rate: what is the rate
-    heavy = [word for word in mine + theirs if not _is_light(word) and not word.bases & spans]
+    light = LIGHT | BLAND | (SPANS if a.kind == "duration" else frozenset())
+    heavy = [word for word in mine + theirs if word.kind != "word" or word.degree or not word.bases & light]
     if not heavy and not (mine and theirs):
         return ""
+    return _stands_alone(mine, theirs, (heavy or mine)[0])
+
+
+def _stands_alone(mine: list[Word], theirs: list[Word], word: Word) -> str:
     numbers = [[word.raw for word in words if word.kind == "number"] for words in (mine, theirs)]
     if all(numbers):
         return f"number {numbers[0][0]} against {numbers[1][0]}"
-    word = (heavy or mine)[0]
-    return f"“{word.raw}” in one only" if word.kind != "word" else f"“{word.raw}” has no counterpart"
+    return f"“{word.raw}” has no counterpart" if word.kind == "word" else f"“{word.raw}” in one only"
+
+
+def _left(question: Question, paired: set[int]) -> list[Word]:
+    return [word for i, word in enumerate(question.words) if i not in paired and not _is_idle(question, i)]
 
 
 def _is_idle(question: Question, place: int) -> bool:
-    """`code` of status code 404; `this` of this error."""
+    """`city` of which city is the capital; `code` of status code 404; `this` of this error."""
     words = question.words
-    if place == 0 and question.kind == "what" and question.names_kind and words[place].kind == "word":
-        return True  # which city is the capital
-    if words[place].kind == "closed":
-        return words[place].text == "this" and not any(c.kind == "number" for c in words[place + 1 : place + 2])
     after = words[place + 1] if place + 1 < len(words) else None
-    return (
-        bool(words[place].bases & DESIGNATORS)
-        and place > 0
-        and after is not None
-        and (after.kind == "number" or after.is_name)
-    )
-
-
-def _is_light(word: Word) -> bool:
-    return word.kind == "word" and bool(word.bases & (LIGHT | BLAND)) and not word.degree
+    if words[place].kind == "closed":
+        return words[place].text == "this" and not (after and after.kind == "number")
+    if place == 0:
+        return question.names_kind and words[place].kind == "word"
+    return bool(words[place].bases & DESIGNATORS and after and (after.kind == "number" or after.is_name))
 
 
 def _times(a: Question, b: Question, pairs: list[Pair]) -> str:
     if any(pair.why == "agent" for pair in pairs):
         return ""  # the inventor is one who invented
-    if a.tense == b.tense or ({a.kind, b.kind} <= {"when", "day"} and "past" not in (a.tense, b.tense)):
-        return ""  # what is planned stands in the present or the future
-    return f"{a.tense} against {b.tense}"
+    is_event = any(word.bases & EVENTS for word in a.words + b.words)
+    if is_event and {a.tense, b.tense} == {"present", "future"} and {a.kind, b.kind} <= {"when", "day"}:
+        return ""  # when is the meeting, when will it take place
+    if a.tense != b.tense:
+        return f"{a.tense} against {b.tense}"
+    return "" if a.tells_past == b.tells_past else "the past in one only"
 
 
 def _modals(a: Question, b: Question, pairs: list[Pair]) -> str:
     """In a yes-or-no question a modal is what is asked; elsewhere `can` and `should` may be left out."""
-    free = ABILITY | {"should"} if a.kind != "polar" else frozenset()
-    if any(pair.why in ("root", "same") and a.words[pair.a].text.endswith("ly") != b.words[pair.b].text.endswith("ly")
-           and "safe" in a.words[pair.a].bases | b.words[pair.b].bases for pair in pairs):  # fmt: skip
-        free = ABILITY  # is it safe to, can it be done safely
-    if a.kind == "duration":
-        free |= {"must"}  # how long does it take, how long must it
-    if any(a.words[pair.a].text in ("at-most", "at-least") for pair in pairs):
-        free = ABILITY  # it may have at most, it is limited to
-    both_named = (a.modals & free) and (b.modals & free) and a.kind != "how"
-    one, other = (a.modals, b.modals) if both_named else (a.modals - free, b.modals - free)
-    if {"may", "able"} - one - other:  # `can` is either
-        one, other = ({"can" if name in ABILITY else name for name in names} for names in (one, other))
+    free = _free_modals(a, b, pairs)
+    are_named = a.modals & free and b.modals & free
+    one, other = (a.modals, b.modals) if are_named else (a.modals - free, b.modals - free)
+    if not {"may", "able"} <= one | other:  # `can` is either
+        one, other = (frozenset("can" if name in ABILITY else name for name in names) for names in (one, other))
     if one == other:
         return ""
     return f"“{' '.join(sorted(a.modals)) or 'no modal'}” against “{' '.join(sorted(b.modals)) or 'no modal'}”"
 
 
+def _free_modals(a: Question, b: Question, pairs: list[Pair]) -> frozenset[str]:
+    if a.kind == "duration":
+        return ABILITY | {"should", "must"}  # how long does it take, how long must it
+    if a.kind != "polar":
+        return ABILITY | {"should"}
+    for pair in pairs:
+        one, other = a.words[pair.a], b.words[pair.b]
+        if one.text in ("at-most", "at-least"):
+            return ABILITY  # it may have at most, it is limited to
+        if {one.text, other.text} == {"safe", "safely"}:
+            return ABILITY  # is it safe to, can it be done safely
+    return frozenset()
+
+
 def _persons(a: Question, b: Question) -> str:
     """`Can you …` is anybody, unless it stands beside `my`: then you and I are two."""
-    one, other = [p for p in a.pronouns], [p for p in b.pronouns]
+    one, other = a.pronouns, b.pronouns
     if one == other:
         return ""
     for persons in (one, other):
-        subjects = [p for p in persons if p in ("I", "you")]
-        if ("me" in persons and subjects) or ("you" in persons and ("me" in persons or "my" in persons)):
+        if ("me" in persons and {"I", "you"} & set(persons)) or {"you", "my"} <= set(persons):
             return f"“{' '.join(one)}” against “{' '.join(other)}”"
     return "" if ("me" in one) == ("me" in other) else "“me” in one only"
 
 
 def _explained(a: Question, b: Question, pairs: list[Pair]) -> str:
-    told = [f"“{a.words[p.a].raw}” for “{b.words[p.b].raw}”" for p in pairs if p.why != "same"]
+    told = [f"“{a.words[pair.a].raw}” for “{b.words[pair.b].raw}”" for pair in pairs if pair.why != "same"]
     return ", ".join(told) or "same words in another order or frame"

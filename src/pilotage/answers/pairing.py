@@ -15,10 +15,12 @@ from pilotage.answers.question import Question
 from pilotage.answers.words import LIGHT
 
 AGENT = ("er", "or", "ist", "ee", "ant", "ent")
-ESTRANGED = frozenset(
-    ["hardly", "lately", "nearly", "mostly", "shortly", "barely", "scarcely", "largely", "fairly", "highly"]
-)
+_ESTRANGED_WORDS = "hardly lately nearly mostly shortly barely scarcely largely fairly highly"
+ESTRANGED = frozenset(_ESTRANGED_WORDS.split())
 """Adverbs that have left their adjectives."""
+_MAKERS_WORDS = "inventor author writer painter composer discoverer founder designer builder creator architect"
+MAKERS = frozenset(_MAKERS_WORDS.split())
+"""Who is one now for what was done once."""
 Nearness = Callable[[Word, Word], float]
 """The cosine of two words' vectors in their sentences."""
 
@@ -39,6 +41,7 @@ class Rules:
     rarest: int = 3
     total: int = 4
     near: float = 0.45
+    near_own: float = 0.4
     rarest_verb: int = 8  # a verb has many meanings, and here its vectors must be nearer
     near_verb: float = 0.6
 
@@ -84,6 +87,8 @@ def _doer(a: Question, i: int, b: Question, j: int) -> str:
         return ""
     book = lexicon()
     noun, verb = a.words[0], b.words[0]
+    if noun.bases & verb.bases or (a.tense != b.tense and not noun.bases & MAKERS):
+        return ""  # who is the owner, who owned it
     is_doer = not b.has_do and not b.is_passive and not verb.follows and a.asks_with == b.asks_with == ""
     return "agent" if is_doer and any(_does(x, y, book) for x in noun.bases for y in verb.bases) else ""
 
@@ -113,7 +118,8 @@ def relation(one: Word, other: Word, near: Nearness) -> str:
     if one.degree or _is_opposite(one, other, book):
         return ""
     if one.groups & other.groups and not (one.is_name and other.is_name):
-        return "own"
+        is_phrase = " " in one.text + other.text  # the mean of its words tells nothing
+        return "own" if is_phrase or near(one, other) >= RULES.near_own else ""
     if _is_measure(one, other, book) or _is_measure(other, one, book):
         return "measure"
     if _has_root(one, other, book):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pilotage.answers import words as w
+from pilotage.answers.amounts import unit_of
 from pilotage.answers.content import Reading, Word, plain_word
 from pilotage.answers.heads import Head, read_head, without_fillers
 from pilotage.answers.lexicon import lexicon
@@ -36,6 +37,7 @@ class Question:
     is_anyone: bool = False  # the subject is I, you, one, people
     has_do: bool = False
     pronouns: tuple[str, ...] = ()
+    tells_past: bool = False  # there is a past anywhere
     has_there: bool = False
     alternatives: bool = False  # this or that
     has_it: bool = False  # is it safe to …
@@ -46,12 +48,19 @@ class Question:
 def read_question(text: str) -> Question:
     tokens = without_fillers(_ordered(tokenize(text)))
     head = read_head(tokens)
-    reading = Reading(past=head.past, aux=head.has_aux, be=head.has_be, do=head.has_do, anyone=head.is_anyone)
+    reading = Reading(
+        past=head.past,
+        main="past" if head.past else "present" if head.has_aux else "",
+        aux=head.has_aux,
+        be=head.has_be,
+        do=head.has_do,
+        anyone=head.is_anyone,
+    )
     reading.modals |= head.modals
     reading.words += [plain_word(token, "", lexicon()) for token in head.inserted]
-    if head.inserted and head.kind == "what":
-        reading.marker = "of"  # how high is it: the height of it
     read_words(_spaced(tokens[head.length :], head), reading)
+    if head.inserted and head.kind == "what" and len(reading.words) > 1 and not reading.words[1].marker:
+        reading.words[1] = replace(reading.words[1], marker="of", follows=False)  # how high is it: the height of it
     rest = [token.text for token in tokens[head.length : head.length + 5]]
     is_named = (
         any(token.raw[:1].isupper() for token in tokens[head.length + 2 :])
@@ -73,10 +82,15 @@ def _spaced(tokens: list[Token], head: Head) -> list[Token]:
 
 
 def is_english(text: str) -> bool:
-    """Whether at least half of the words, names and numbers apart, are English ones."""
+    """Whether most of the words, names and numbers apart, are English ones."""
     book = lexicon()
-    found = [token.text for token in tokenize(text) if token.raw.islower() and token.text.isalpha()]
-    known = [word for word in found if word in w.CLOSED or any(book.knows(base) for base in book.bases(word))]
+    tokens = tokenize(text)
+    found = [token.text for token in tokens if token.text.isalpha() and (token.raw.islower() or token is tokens[0])]
+    known = [
+        word
+        for word in found
+        if word in w.CLOSED or unit_of(word, False) or any(book.knows(base) for base in book.bases(word))
+    ]
     closed = sum(word in w.CLOSED for word in known)
     return not is_foreign(text) and (len(known) >= KNOWN * len(found) or closed >= CLOSED * len(found))
 
@@ -84,18 +98,21 @@ def is_english(text: str) -> bool:
 def _finished(head: Head, reading: Reading, names_kind: bool) -> Question:
     lacks_aux = not reading.aux and not reading.modals
     verb_first = lacks_aux and any(_is_past(word) for word in reading.words[:4])
-    past = reading.past or reading.perfect or (verb_first and head.kind in ("who", "what", "count", "which"))
+    verb_first = verb_first and head.kind in ("who", "what", "count")
+    tense = reading.main or ("past" if reading.past or verb_first else "present")
+    if "will" in reading.modals and tense == "present":
+        tense = "future"
     if head.kind == "how" and reading.words and reading.words[-1].text == "differ":
         head = replace(head, kind="difference")
         reading.words.pop()
     if head.kind == "what" and reading.be and len(reading.words) > 1 and reading.words[-1].text in ("called", "named"):
         reading.words.pop()
         reading.verb = -1
-    tense = "future" if "will" in reading.modals else "past" if past else "present"
     return Question(
         head.kind, tuple(reading.words), head.preposition or reading.stranded, frozenset(reading.modals - {"will"}),
         tense, reading.verb >= 0, reading.verb, reading.anyone, reading.do or reading.inverted, tuple(reading.pronouns),
-        reading.there, any(word.text == "or" for word in reading.words), reading.dummy, names_kind,
+        reading.past or verb_first, reading.there, any(word.text == "or" for word in reading.words), reading.dummy,
+        names_kind,
     )  # fmt: skip
 
 
@@ -115,9 +132,9 @@ def _ordered(tokens: list[Token]) -> list[Token]:
     parts = [part for part in parts if any(token.text.isalnum() for token in part)]
     if not parts:
         return tokens
-    asking = next(
-        (part for part in reversed(parts) if read_head(without_fillers(_fronted(part))).kind != "tell"), parts[-1]
-    )
+    asks = [part for part in parts if read_head(without_fillers(_fronted(part))).kind != "tell"]
+    asks = [part for part in parts if read_head(without_fillers(_fronted(part))).kind != "tell"]
+    asking = (asks or parts)[-1]
     rest = [part for part in parts if part is not asking]
     found = _asked_last(_fronted(asking))
     for part in rest:

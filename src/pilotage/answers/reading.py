@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pilotage.answers import words as w
 from pilotage.answers.amounts import read_amount, unit_of
-from pilotage.answers.content import Reading, Word, add, closed_word, negation, set_modal, take_phrase, take_word
+from pilotage.answers.content import TO_DO, Reading, Word, add, closed_word, negation, set_modal, take_phrase, take_word
 from pilotage.answers.lexicon import lexicon
 from pilotage.answers.wording import Token
 
@@ -114,6 +114,7 @@ def _modal(tokens: list[Token], at: int, reading: Reading) -> int:
         and not (word == "will" and reading.aux)
     ):
         set_modal(reading, w.MODALS[word])
+        reading.main = reading.main or ("future" if word in ("will", "shall") else "present")
         reading.aux = reading.fresh = True
         after = _texts(tokens, at + 1, 1)
         reading.inverted = reading.inverted or not any(lexicon().knows(base, "v") for base in lexicon().bases(after))
@@ -158,6 +159,8 @@ def _is_counted(tokens: list[Token], at: int, reading: Reading) -> bool:
 def _grammar(tokens: list[Token], at: int, reading: Reading) -> int:
     token = tokens[at]
     word, after = token.text, tokens[at + 1].text if at + 1 < len(tokens) else ""
+    if at and tokens[at - 1].text in w.ARTICLES and word in (w.PREPOSITIONS | w.CLAUSES) and not after.isalpha():
+        return 0  # the till, the past
     if word in w.BE | w.DO | w.HAVE:
         return _auxiliary(word, tokens, at, reading)
     if word == "'s":
@@ -209,16 +212,19 @@ def _grammar(tokens: list[Token], at: int, reading: Reading) -> int:
 
 
 def _auxiliary(word: str, tokens: list[Token], at: int, reading: Reading) -> int:
-    reading.past = reading.past or word in w.PAST
+    is_past = word in w.PAST
     after = tokens[at + 1].text if at + 1 < len(tokens) else ""
     if word in w.HAVE:
         following = [token.text for token in tokens[at + 1 :]][: 2 if at else None]
         if any(lexicon().is_participle(text) or text == "been" for text in following):
-            reading.perfect = reading.aux = True
+            reading.aux = reading.past = True
+            reading.main = reading.main or "past"
             return 1
         return 0
     if word in w.DO and at and (not after or after in w.PREPOSITIONS or tokens[at - 1].text in ("to",)):
         return 0  # to do it: a verb of its own
+    reading.main = reading.main or ("past" if is_past else "present")
+    reading.past = reading.past or is_past
     reading.aux = reading.fresh = True
     reading.be = reading.be or word in w.BE
     reading.do = reading.do or word in w.DO
@@ -238,8 +244,9 @@ def _preposition(tokens: list[Token], at: int, after: str, reading: Reading) -> 
             for base in verb.bases:
                 if f"{base} {word}" in book.own or book.has_phrase(f"{base} {word}"):
                     phrase = f"{base} {word}"
-                    reading.words[back] = replace(verb, bases=frozenset({phrase}), text=phrase, raw=f"{verb.raw} {word}",
-                                                  groups=frozenset(book.own.get(phrase, ())))  # fmt: skip
+                    groups = frozenset(book.own.get(phrase, ()))
+                    whole = replace(verb, bases=frozenset({phrase}), text=phrase, groups=groups)
+                    reading.words[back] = replace(whole, raw=f"{verb.raw} {word}")
                     return 1
     if word == "to" and last and "apply" in last.bases:
         name = "for"
@@ -252,9 +259,8 @@ def _preposition(tokens: list[Token], at: int, after: str, reading: Reading) -> 
         else:
             reading.stranded = name
         return 1
-    if word == "to" and after not in w.ARTICLES and any(book.knows(base, "v") for base in book.bases(after)):
-        reading.marker, reading.fresh = ("to" if tokens[at + 1].raw[:1].isupper() else ""), True
-        if not any(book.knows(base, "n") for base in book.bases(after)) or after in book.bases(after):
-            return 1
+    bases = book.bases(after)
+    if word == "to" and after in bases - w.ARTICLES and any(book.knows(base, "v") for base in bases):
+        name = "to" if tokens[at + 1].raw[:1].isupper() else TO_DO
     reading.marker, reading.fresh = name, True
     return 1

@@ -1,4 +1,7 @@
-"""A question as tokens, and its normal form: case, spaces, end marks, quotes and courtesies cannot change the meaning."""
+"""A question as tokens, and its normal form.
+
+Case, spaces, end marks, quotes and courtesies cannot change the meaning; the case of a sign or a unit can, and stays.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ _QUOTES = str.maketrans(
 )
 _END = " .?!…。？！"
 _COURTESY = re.compile(r"^(?:(?:hi|hello|hey)[ ,!.]+)?(?:please[ ,]+)?|[ ,]+(?:please|thanks|thank you)$")
-# Where case may tell two words apart: signs of units after a number, capitals that spell a small word (US, IT, A).
-_CASED = re.compile(r"((?<=\d)\s?[A-Za-zµ]{1,4}\b|(?<=\s)(?!I\b)[A-Z]{1,3}\b)|[^\W\d_]+")
+# Where case may tell two words apart: signs of units after a number, capitals that may spell a small word (US, IT, A).
+_CASED = re.compile(r"(?<=\d)(?P<unit>\s?[A-Za-zµ]{1,4}\b)|(?<=\s)(?P<sign>[A-Z]{1,3}\b)|[^\W\d_]+")
 _TOKEN = re.compile(
     r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d|\d+/\d+|\d+(?:[.,]\d+)*[^\W\d_]*|°[A-Za-z]|[$€£¥%°#]"
     r"|(?:Dr|Mr|Mrs|Ms|Prof|St|No)\.(?=\s)|[ap]\.m\.|(?:[^\W\d_]\.){2,}"
@@ -25,39 +28,8 @@ _IS = frozenset(["what", "who", "where", "when", "why", "how", "that", "it", "th
 _WHOLE = {"can't": ["can", "not"], "won't": ["will", "not"], "cannot": ["can", "not"], "shan't": ["shall", "not"]}
 
 
-SMALL = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "us",
-        "it",
-        "who",
-        "is",
-        "in",
-        "on",
-        "or",
-        "no",
-        "am",
-        "me",
-        "may",
-        "as",
-        "at",
-        "be",
-        "by",
-        "do",
-        "he",
-        "we",
-        "so",
-        "to",
-        "up",
-        "if",
-        "all",
-        "can",
-        "has",
-        "not",
-    ]
-)
+_SMALL_WORDS = "a an the us it who is in on or no am me may as at be by do he we so to up if all can has not"
+SMALL = frozenset(_SMALL_WORDS.split())
 """Small words that capitals turn into a sign or a name."""
 
 
@@ -78,9 +50,14 @@ def normal_form(question: str) -> str:
     True
     """
     text = unicodedata.normalize("NFKC", question).translate(_QUOTES)
-    text = text.casefold() if text.isupper() else _CASED.sub(lambda found: found[1] or found[0].casefold(), text)
+    text = text.casefold() if text.isupper() else _CASED.sub(_cased, text)
     text = re.sub(r"\s+", " ", text).strip(_END)
     return _COURTESY.sub("", text).strip(_END) or text
+
+
+def _cased(found: re.Match[str]) -> str:
+    is_sign = found["sign"] and found["sign"] != "I" and found["sign"].lower() in SMALL
+    return found[0] if found["unit"] or is_sign else found[0].casefold()
 
 
 def tokenize(question: str) -> list[Token]:

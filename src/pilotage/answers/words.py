@@ -14,40 +14,19 @@ MODALS = {
     "should": "should", "ought": "should", "would": "would", "cannot": "can",
 }  # fmt: skip
 PAST = frozenset({"was", "were", "did", "had"})
-ANYONE = frozenset(
-    [
-        "i",
-        "you",
-        "we",
-        "one",
-        "me",
-        "us",
-        "my",
-        "your",
-        "our",
-        "mine",
-        "yours",
-        "ours",
-        "myself",
-        "yourself",
-        "ourselves",
-        "oneself",
-        "people",
-        "someone",
-        "anyone",
-        "somebody",
-        "anybody",
-    ]
+_ANYONE_WORDS = (
+    "i you we one me us my your our mine yours ours myself yourself ourselves oneself people someone anyone "
+    "somebody anybody"
 )
-OTHERS = frozenset(
-    ["he", "him", "his", "she", "her", "hers", "they", "them", "their", "theirs", "himself", "herself", "themselves"]
-)
+ANYONE = frozenset(_ANYONE_WORDS.split())
+_OTHERS_WORDS = "he him his she her hers they them their theirs himself herself themselves"
+OTHERS = frozenset(_OTHERS_WORDS.split())
 DUMMIES = frozenset({"it", "its", "there", "itself"})
 NEGATIONS = frozenset({"not", "no", "none", "nor", "neither", "without", "lack", "non", "unlike"})
 ABSOLUTE = frozenset({"never", "nobody", "nothing", "nowhere", "hardly", "barely", "scarcely"})
 DEMONSTRATIVES = {"this": "this", "these": "this", "that": "that", "those": "that"}
 QUANTIFIERS = {
-    "all": "all", "every": "all", "each": "all", "whole": "all", "entire": "all", "everybody": "everyone",
+    "all": "all", "every": "all", "each": "each", "whole": "all", "entire": "all", "everybody": "everyone",
     "everyone": "everyone", "both": "both", "either": "either", "some": "some", "many": "many", "much": "much",
     "few": "few", "fewer": "less", "several": "several", "most": "most", "more": "more", "less": "less",
     "least": "least", "half": "half", "enough": "enough", "only": "only", "solely": "only", "even": "even",
@@ -57,7 +36,7 @@ QUANTIFIERS = {
     "yet": "yet", "already": "already", "else": "else", "double": "double", "triple": "triple", "majority": "most",
     "everything": "everything", "something": "something", "anything": "anything", "single": "single",
 }  # fmt: skip
-FREE = frozenset({"any", "ever", "please", "exactly", "so", "then", "actually", "as", "yet", "already", "both"})
+FREE = frozenset({"any", "ever", "please", "exactly", "so", "then", "actually", "as", "yet", "already"})
 JOINING = {"and": "and", "or": "or", "but": "but", "versus": "or", "vs": "or"}
 CLAUSES = {
     "if": "if", "when": "if", "once": "after", "because": "because", "although": "although", "though": "although",
@@ -75,9 +54,8 @@ PREPOSITIONS = {
     "throughout", "despite": "despite", "except": "except", "besides": "besides", "beneath": "below", "as": "as",
     "away": "away", "back": "back", "plus": "plus", "minus": "minus", "amid": "amid", "past": "past",
 }  # fmt: skip
-PARTICLES = frozenset(
-    {"on", "off", "up", "down", "out", "in", "back", "away", "over", "through", "by", "for", "to", "with"}
-)
+_PARTICLES_WORDS = "on off up down out in back away over through by for to with"
+PARTICLES = frozenset(_PARTICLES_WORDS.split())
 PHRASES = {
     "up to": "at-most", "as many as": "at-most", "no more than": "at-most", "at most": "at-most",
     "not more than": "at-most", "a maximum of": "at-most", "maximum of": "at-most",
@@ -96,32 +74,10 @@ LONG_PREPOSITIONS = {
     "for example": "like", "in the course of": "during", "in order to": "to", "so as to": "to", "as well as": "and",
     "together with": "with", "thanks to": "because",
 }  # fmt: skip
-LIGHT = frozenset(
-    [
-        "have",
-        "get",
-        "apply",
-        "exist",
-        "do",
-        "use",
-        "go",
-        "take",
-        "show",
-        "make",
-        "be",
-        "impose",
-        "involve",
-        "offer",
-        "provide",
-        "contain",
-        "come",
-        "lie",
-        "belong",
-        "concern",
-        "arise",
-        "feature",
-    ]
+_LIGHT_WORDS = (
+    "have get apply exist do use go show make be impose involve offer provide come lie belong concern arise feature"
 )
+LIGHT = frozenset(_LIGHT_WORDS.split())
 """Verbs that say nothing of their own beside the nouns of the other wording."""
 BLAND = frozenset({"person", "people", "thing", "way", "order", "case", "take place", "happen", "occur"})
 SPANS = frozenset({"last", "take"})

@@ -6,7 +6,7 @@ our own runs have sent come back as the events they were made of. Secrets are ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,6 +152,7 @@ def _model_call(made: Draft, span: Received) -> None:
         made.facts["attempt"] = attempt
     if attributes.get("pilotage.estimated") is True:
         made.facts["estimated"] = True
+    made.facts |= _served(attributes)
     made.content["request"] = as_json(request)
     made.content["response"] = messages.as_answer(messages.answered(attributes, span.events, numbered))
     made.title = _storable(messages.first_question(asked)[:TITLE])
@@ -161,8 +162,19 @@ def _tool_call(made: Draft, span: Received) -> None:
     attributes = span.attributes
     made.kind = "tool_call"
     made.facts["tool"] = _name(first(attributes, TOOL) or span.name.removesuffix(".tool"))
+    made.facts |= _served(attributes)
     made.content["arguments"] = _text(first(attributes, ARGUMENTS))
     made.content["result"] = _text(first(attributes, RESULT))
+
+
+def _served(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a call of a run of ours was answered from that was not made again, and what that saved."""
+    if (by := attributes.get("pilotage.served")) not in ("tape", "cache"):
+        return {}
+    tokens, usd = attributes.get("pilotage.saved_tokens"), attributes.get("pilotage.saved_usd")
+    saved = {"saved_tokens": tokens} if type(tokens) is int and 0 <= tokens <= own.LARGEST else {}
+    is_sum = isinstance(usd, int | float) and not isinstance(usd, bool) and 0 <= usd <= own.LARGEST
+    return {"served": by, **saved, **({"saved_usd": float(usd)} if is_sum and usd is not None else {})}
 
 
 def _own_event(made: Draft, span: Received, kind: str) -> bool:

@@ -54,12 +54,21 @@ class Change:
 
 @dataclass(frozen=True)
 class Played:
-    """What came of all tapes. `untaped` are questions without a tape, `unasked` tapes without a question."""
+    """What came of all tapes. `untaped` are questions without a tape, `unasked` tapes without a question.
+
+    The `damaged` ones were not played; why stands among the changes.
+    """
 
     card: Scorecard | None
     changes: list[Change] = field(default_factory=list)
     untaped: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    @property
+    def unchanged(self) -> int:
+        changed = {change.id for change in self.changes} - set(self.damaged)
+        return max(0, self.card.questions - len(changed)) if self.card else 0
 
     @property
     def is_whole(self) -> bool:
@@ -79,14 +88,21 @@ def play_all(
     """Play the tape of each question that has one."""
     paths = {question.id: path_of(folder, question.id) for question in questions}
     asked = [question for question in questions if paths[question.id].is_file()]
-    taped = {question.id: read_tape(paths[question.id]) for question in asked}
+    played: list[Question] = []
     results: list[Result] = []
     changes: list[Change] = []
+    damaged: list[str] = []
     with no_network(), tempfile.TemporaryDirectory(prefix="pilotage-") as place, _runners(Path(place)) as runner_of:
         for number, question in enumerate(asked, 1):
-            tape = taped[question.id]
-            runner = runner_of(settings_of(settings, tape.head), knowledge, progress)
-            result, change = play(runner, question, tape)
+            try:
+                tape = read_tape(paths[question.id])
+                own = settings_of(settings, tape.head)
+            except ConfigError as error:  # the other tapes are played nevertheless
+                damaged.append(question.id)
+                changes.append(Change(question.id, str(error)))
+                continue
+            result, change = play(runner_of(own, knowledge, progress), question, tape)
+            played.append(question)
             results.append(result)
             changes += [change] if change else []
             if progress:
@@ -95,7 +111,7 @@ def play_all(
                 break
     untaped = [question.id for question in questions if question not in asked]
     unasked = [path.name for path in tapes_in(folder) if path not in paths.values()]
-    return Played(score(asked, results) if results else None, changes, untaped, unasked)
+    return Played(score(played, results) if results else None, changes, untaped, unasked, damaged)
 
 
 def play(runner: Runner, question: Question, taped: Taped) -> tuple[Result, Change | None]:

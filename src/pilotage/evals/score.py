@@ -74,7 +74,7 @@ class Scorecard:
 def read_questions(path: Path) -> list[Question]:
     """The rows of a JSON-lines file; further keys are ignored. Raises ConfigError with the line."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")  # JSON may hold what `splitlines` takes for an end
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint="--questions takes a .jsonl file") from None
     questions = []
@@ -87,7 +87,7 @@ def read_questions(path: Path) -> list[Question]:
         except ValidationError as error:
             fault = error.errors()[0]
             raise ConfigError(f"{path}:{number}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path}:{number}: not JSON: {error}") from None
         questions.append(Question(str(asked.id or number), asked.question, asked.answer, asked.outcome))
     if not questions:

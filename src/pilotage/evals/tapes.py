@@ -85,15 +85,16 @@ def write_tape(path: Path, head: Head, events: Iterable[Event]) -> None:
 def read_tape(path: Path) -> Taped:
     """ConfigError with the line when it is no tape of this version."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = lines_of(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint="--tapes takes a folder of tapes") from None
-    head = _head(path, lines[0] if lines else "")
-    try:
-        return Taped(head, tuple(_unpacked(head.id, lines[1:])))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        problem = f"{path} is damaged: {type(error).__name__}: {error}"
-        raise ConfigError(problem, hint=AGAIN) from None
+    head = _head(path, lines[0])
+    return Taped(head, tuple(_unpacked(path, head.id, lines[1:])))
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file of JSON lines. JSON may hold what `splitlines` takes for an end, such as U+2028."""
+    return path.read_text("utf-8").removesuffix("\n").split("\n")
 
 
 def _head(path: Path, line: str) -> Head:
@@ -106,7 +107,7 @@ def _head(path: Path, line: str) -> Head:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
         raise ConfigError(f"{path}:1: no tape: {where}: {fault['msg']}", hint=AGAIN) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}:1: no tape: {error}", hint=AGAIN) from None
 
 
@@ -165,15 +166,19 @@ def _shortened(request: dict[str, Any], known: dict[str, list[int]], line: int) 
     return parts
 
 
-def _unpacked(name: str, lines: Iterable[str]) -> Iterator[Event]:
+def _unpacked(path: Path, name: str, lines: Iterable[str]) -> Iterator[Event]:
     told: dict[int, dict[str, Any]] = {}
     for number, line in enumerate(lines, 2):
-        row = json.loads(line)
-        content = dict(row["content"])
-        if row["kind"] == "model_call":
-            told[number] = _whole(content["request"], told)
-            content["request"] = json.dumps(told[number], ensure_ascii=False)
-        yield Event(f"tape of {name}", number, float(number), row["kind"], row["facts"], content)
+        try:
+            row = json.loads(line)
+            kind, facts, content = row["kind"], dict(row["facts"]), dict(row["content"])
+            if kind == "model_call":
+                told[number] = _whole(content["request"], told)
+                content["request"] = json.dumps(told[number], ensure_ascii=False)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+            problem = f"{path}:{number}: damaged: {type(error).__name__}: {error}"
+            raise ConfigError(problem, hint=AGAIN) from None
+        yield Event(f"tape of {name}", number, float(number), kind, facts, content)
 
 
 def _whole(request: dict[str, Any], told: dict[int, dict[str, Any]]) -> dict[str, Any]:

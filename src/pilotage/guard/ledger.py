@@ -102,7 +102,7 @@ class Hold:
     """A call under way: its worst case, if one is given, is held in its accounts until it is known what it used.
 
     Exactly one of `charge`, `drop` and `lose` counts: the first. What the budget of the day holds for the call is
-    `freed` then, for the event that says what it used; of a call that is lost it stays held.
+    `freed` then, for the event that says what it used.
     """
 
     def __init__(
@@ -112,6 +112,7 @@ class Hold:
         self._accounts, self._worst, self._lock, self._day = accounts, worst, lock, day
         self._open = True
         self.freed: Held | None = None
+        self.lost: Worst | None = None  # what `lose` has booked
         self._add_held(1)
 
     def charge(self, tokens: int, usd: float | None) -> None:
@@ -136,8 +137,9 @@ class Hold:
 
         When nothing is held, its tokens count as none and the usd of its accounts as unknown.
         """
-        held, self._day = self._worst or Worst(0, None), None
-        self.charge(held.tokens, held.usd)
+        booked = self._worst or Worst(0, None)
+        self.charge(booked.tokens, booked.usd)
+        self.lost = self._worst
 
     def _release(self) -> bool:
         was_open, self._open = self._open, False
@@ -170,5 +172,5 @@ def first_refusal(
 def amount(kind: str, value: float, *, unit: bool = True) -> str:
     """3,210 tokens · $0.042"""
     if kind == "usd":
-        return f"${value:,.2f}" if value >= 1 or value == 0 else f"${figure(value)}"
+        return f"${value:,.2f}" if value >= 1 or value == round(value, 2) else f"${figure(value)}"
     return counted(value, "tokens") if unit else figure(value)

@@ -132,7 +132,8 @@ class Meter:
         """Count the call that is about to be made and hold its worst case, or raise: RunEnded, LimitExceeded."""
         counted = ("model_calls",) if retry else ("model_calls", "iterations")
         held = worst if self.limits.strict_budget else None
-        day = self._admit_today(held)
+        is_free = worst is not None and worst.usd == 0  # it takes nothing from what is left of the day
+        day = None if is_free else self._admit_today(held)
         try:
             return self._admit(agent, ("seconds", *counted, "tokens", "usd"), counted, held, day)
         except PilotageError:

@@ -21,7 +21,7 @@ from crewai.hooks import HookAborted
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from pilotage.errors import ConfigError, LimitExceeded, PilotageError, StoreError, figure
-from pilotage.guard.limits import Ended, Hold, Meter, RunEnded
+from pilotage.guard.limits import Ended, Hold, Meter, RunEnded, Worst
 from pilotage.model import retries
 from pilotage.model.answers import Attempt, BadAnswer, Call, Refused, Truncated, check, form_of, pack, wanted_tools
 from pilotage.model.fallbacks import Candidate, Fallbacks, all_failed
@@ -35,7 +35,7 @@ from pilotage.record.journal import Journal
 from pilotage.record.spending import Held
 from pilotage.settings import AGENTS
 from pilotage.tape.keys import OF_ONE_PROVIDER
-from pilotage.tape.recall import Recall, unpacked
+from pilotage.tape.recall import CACHE, Recall, unpacked
 from pilotage.tape.tape import Recorded
 
 BACKOFF = wait_random_exponential(multiplier=0.5, max=8)  # full jitter, 0.5 to 8 s
@@ -65,13 +65,15 @@ class Asked:
 class Bill:
     """What one attempt has used, as far as anybody knows; `usd` is None without a price.
 
-    `price` are the facts of its price, `freed` is what the budget of the day held for it.
+    `price` are the facts of its price, `freed` is what the budget of the day held for it. `booked` are the tokens that
+    a strict budget counts, with their `usd`, when nobody knows.
     """
 
     used: Used = field(default_factory=Used)
     usd: float | None = None
     price: dict[str, Any] = field(default_factory=dict)
     freed: Held | None = None
+    booked: int = 0
 
 
 class Door:
@@ -138,9 +140,10 @@ class Door:
         if served is None:
             return None
         used = next((n for n, each in enumerate(known) if each.key == served.call.key), 0)
-        try:
-            answer = unpacked(served.call, asked[used].call.response_model)
-        except ValueError:  # a fork asks for another type now
+        answer = _read(served.call, asked[used].call.response_model)
+        if answer is None:  # a fork asks for another type now, or the file has changed
+            if served.by == CACHE and self.recall.calls and known[0].cached:
+                self.recall.calls.drop(known[0].cached)
             return None
         self.meter.before_served_call(self.agent)
         self.journal.append(
@@ -203,7 +206,7 @@ class Door:
         redacted = self.recall.is_changed(packed)
         facts = {"key": known.key, "form": form, "redacted": redacted or None}
         self._record(asked, attempt, bill, facts, answer=packed)
-        if known.cached and not redacted and number == 1:
+        if known.cached and not redacted:
             self._keep(known, asked, form, packed, bill)
         self._note_unknown(asked, packed)
         return answer
@@ -235,7 +238,8 @@ class Door:
             hold.drop()
         else:
             hold.lose()
-        return Bill(freed=hold.freed)
+        lost = hold.lost or Worst(0, None)
+        return Bill(usd=lost.usd, freed=hold.freed, booked=lost.tokens)
 
     def _booked(self, hold: Hold, model: Candidate, used: Used) -> Bill:
         """At the price that holds now."""
@@ -262,7 +266,7 @@ class Door:
             agent=self.agent, task=self.meter.task_of(self.agent), model=asked.model.name, attempt=attempt.number,
             prompt_tokens=used.prompt, completion_tokens=used.completion, cached_tokens=used.cached or None,
             written_tokens=used.written or None, written_long_tokens=used.written_long or None,
-            reasoning_tokens=used.reasoning or None, **bill.price,
+            reasoning_tokens=used.reasoning or None, booked_tokens=bill.booked or None, **bill.price,
             estimated=used.estimated or None, usd="unpriced" if bill.usd is None else round(bill.usd, 9),
             seconds=round(time.monotonic() - attempt.started, 4), failed="error" in outcome or None, **facts,
         )  # fmt: skip
@@ -296,6 +300,14 @@ class Door:
                     "tool_call", {"arguments": answer, "result": said},
                     agent=self.agent, task=self.meter.task_of(self.agent), tool=name, denied=rule, failed=True,
                 )  # fmt: skip
+
+
+def _read(call: Recorded, wanted: Any) -> Any:
+    """A recorded answer as CrewAI takes it; None when it is none."""
+    try:
+        return unpacked(call, wanted) or None
+    except Exception:  # whatever stands there
+        return None
 
 
 def open_door(llm: BaseLLM, door: Door) -> BaseLLM:

@@ -2,7 +2,8 @@
 
 A figure that is negative, no whole number or beyond MOST is not believed, and with it nothing of the same report. An
 estimate takes four characters for a token, which is OpenAI's rule of thumb for English: other scripts use more. What is
-not covered: a false figure that could be true, images and sound at prices of their own, and searches by the provider.
+not covered: a false figure that could be true, images and sound at prices of their own, and what a provider counts for
+searches and citations of its own (Perplexity's citation_tokens).
 """
 
 from __future__ import annotations
@@ -31,7 +32,14 @@ NAMES = {  # what a provider may call a figure, on top of its report or in one o
     PROMPT: (PROMPT, "prompt_token_count", "input_tokens", "inputTokens"),
     COMPLETION: (COMPLETION, "output_tokens", "outputTokens"),
     TOTAL: (TOTAL, "total_token_count", "totalTokens"),
-    CACHED: (CACHED, "cache_read_input_tokens", "cacheReadInputTokens", "cached_content_token_count", "cached_tokens"),
+    CACHED: (
+        CACHED,
+        "cache_read_input_tokens",
+        "cacheReadInputTokens",
+        "cached_content_token_count",
+        "cached_tokens",
+        "prompt_cache_hit_tokens",
+    ),  # DeepSeek's
     WRITTEN: ("cache_creation_input_tokens", "cacheWriteInputTokens", "cache_creation_tokens", "cache_write_tokens"),
     WRITTEN_LONG: ("ephemeral_1h_input_tokens",),
     REASONING: (REASONING, "thoughts_token_count"),
@@ -73,8 +81,8 @@ def tokens_of(usage: dict[str, Any]) -> dict[str, int]:
     total, reasoning, completion = figures[TOTAL], figures[REASONING], figures[COMPLETION]
     if not completion and (thoughts := flat.get("candidates_token_count", 0) + flat.get("thoughts_token_count", 0)):
         completion = thoughts  # Gemini counts them apart
-    elif reasoning and (total == prompt + completion + reasoning or (not total and reasoning > completion)):
-        completion += reasoning  # so does xAI, behind OpenAI's names
+    elif reasoning and (reasoning > completion or total == prompt + completion + reasoning):
+        completion += reasoning  # so do xAI and Perplexity, behind OpenAI's names
     if name in APART and any(key in flat for key in BESIDE):
         prompt += figures[CACHED] + figures[WRITTEN]
     if total != prompt + completion:
@@ -160,10 +168,14 @@ def _flat(usage: Mapping[str, Any]) -> dict[str, int]:
     for value in usage.values():
         if isinstance(value, Mapping):
             flat = _flat(value) | {name: count for name, count in flat.items() if count or name in FIGURES}
-    for kept in usage.get("cacheDetails") or ():  # Bedrock's
-        if isinstance(kept, Mapping) and kept.get("ttl") == "1h" and _is_figure(kept.get("inputTokens")):
-            flat["ephemeral_1h_input_tokens"] = int(kept["inputTokens"])
+    details = [kept for kept in usage.get("cacheDetails") or () if isinstance(kept, Mapping)]  # Bedrock's
+    if kept_long := [int(kept["inputTokens"]) for kept in details if _is_kept_long(kept)]:
+        flat["ephemeral_1h_input_tokens"] = sum(kept_long)
     return flat
+
+
+def _is_kept_long(kept: Mapping[str, Any]) -> bool:
+    return kept.get("ttl") == "1h" and _is_figure(kept.get("inputTokens"))
 
 
 def _mend(usage: dict[str, Any]) -> None:

@@ -9,7 +9,9 @@ alerts    what has fired, for the cool-down between processes
 spending  what each run has cost on each day, for the budget of a day between processes
 
 SQLite itself waits only BUSY for a lock that another process holds: who writes decides how long it tries again, so that
-a signal or the end of a run is never behind a lock. What is not covered: a disk that hangs inside one write.
+a signal or the end of a run is never behind a lock. What is committed outlives a crash of the process, kill -9 too; a
+loss of power may take the last commits (`synchronous=NORMAL`), never the file: a resume goes on from what is left.
+What is not covered: a disk that hangs inside one write.
 """
 
 from __future__ import annotations

@@ -22,8 +22,9 @@ ENCLOSING = ("session", "workflow", "task", "agent")  # spans that fail because 
 class Use:
     """Model calls of one agent, model or task. `usd` is what the priced ones cost, `unpriced` counts the others.
 
-    Calls that were `served` from memory are no calls: they used nothing, and saved `saved_usd`. `cached` and `written`
-    are parts of the prompt, `reasoning` of the completion.
+    Calls that were `served` from memory are no calls: they used nothing, and saved `saved_usd`; of `saved_unpriced` of
+    them nobody knows how much. `cached` and `written` are parts of the prompt, `reasoning` of the completion. `booked`
+    are the tokens that a strict budget counts for calls of which nobody knows what they have used.
     """
 
     calls: int = 0
@@ -38,10 +39,17 @@ class Use:
     written: int = 0
     served: int = 0
     saved_usd: float = 0.0
+    saved_unpriced: int = 0
+    booked: int = 0
 
     @property
     def tokens(self) -> int:
-        return self.prompt + self.completion
+        return self.prompt + self.completion + self.booked
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Use:
+        """One that was stored, by this version or another: what that has not counted is 0."""
+        return cls(**_known(cls, stored))
 
     def add(self, call: Use) -> None:
         """One more call, as `call_of` has read it."""
@@ -57,12 +65,15 @@ class Use:
         self.written += call.written
         self.served += call.served
         self.saved_usd = round(self.saved_usd + call.saved_usd, 9)
+        self.saved_unpriced += call.saved_unpriced
+        self.booked += call.booked
 
 
 def call_of(facts: Mapping[str, Any]) -> Use:
     """One call. One that failed and used no tokens, as far as is known, has cost nothing; nor has one served."""
     if facts.get("served"):
-        return Use(served=1, saved_usd=float(facts.get("saved_usd") or 0))
+        saved = facts.get("saved_usd")
+        return Use(served=1, saved_usd=float(saved or 0), saved_unpriced=int(saved is None))
     usd = facts.get("usd", UNPRICED)
     prompt, completion = int(facts.get("prompt_tokens") or 0), int(facts.get("completion_tokens") or 0)
     if usd == UNPRICED and facts.get("failed") and not (prompt or completion or facts.get("estimated")):
@@ -71,7 +82,18 @@ def call_of(facts: Mapping[str, Any]) -> Use:
         1, prompt, completion, int(facts.get("cached_tokens") or 0), 0.0 if usd == UNPRICED else float(usd),
         int(usd == UNPRICED), int(bool(facts.get("failed"))), float(facts.get("seconds") or 0),
         int(facts.get("reasoning_tokens") or 0), int(facts.get("written_tokens") or 0),
+        booked=int(facts.get("booked_tokens") or 0),
     )  # fmt: skip
+
+
+def answer_of(facts: Mapping[str, Any]) -> Use:
+    """A whole run that was answered by an earlier one: as a call that was served, of no agent and no model."""
+    return call_of({"served": "answer", "saved_usd": facts.get("saved_usd")})
+
+
+def _known(kind: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands there of its fields."""
+    return {name: value for name, value in stored.items() if name in kind.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -141,9 +163,9 @@ class Tally:
     def from_text(cls, text: str | None) -> Tally:
         """The tally that `as_text` made; an empty one for a run that an older version has listed."""
         stored: dict[str, Any] = json.loads(text or "{}")
-        uses = {name: {k: Use(**v) for k, v in stored.get(name, {}).items()} for name in ("agents", "models", "tasks")}
-        tools = {name: ToolUse(**use) for name, use in stored.get("tools", {}).items()}
-        return cls(**{**stored, **uses, "tools": tools})
+        uses = {name: {k: Use.of(v) for k, v in stored.get(name, {}).items()} for name in ("agents", "models", "tasks")}
+        tools = {name: ToolUse(**_known(ToolUse, use)) for name, use in stored.get("tools", {}).items()}
+        return cls(**{**_known(cls, stored), **uses, "tools": tools})
 
     def _add_model_call(self, facts: Mapping[str, Any]) -> None:
         use = call_of(facts)

@@ -24,7 +24,7 @@ from pilotage.collector.routes import routes as collector_routes
 from pilotage.collector.tokens import Tokens
 from pilotage.collector.writer import Writer
 from pilotage.errors import PilotageError
-from pilotage.replay import auth, listing, session, statistics
+from pilotage.replay import auth, comparing, listing, session, statistics
 from pilotage.replay.auth import Guard
 from pilotage.replay.collecting import collecting, writer_of
 from pilotage.replay.export import environment
@@ -55,6 +55,7 @@ def routes(writer: Writer, tokens: Tokens) -> list[BaseRoute]:
         *listing.routes,
         *statistics.routes,
         *session.routes,
+        *comparing.routes,
         Route("/login", auth.show_login, methods=["GET"]),
         Route("/login", auth.log_in, methods=["POST"]),
         Route("/logout", auth.log_out, methods=["POST"]),

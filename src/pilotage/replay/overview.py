@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, bindparam, select
 
 from pilotage.record.journal import Event
 from pilotage.record.sessions import state
-from pilotage.record.store import facets
+from pilotage.record.store import events, facets, runs
 from pilotage.record.tally import UNPRICED, Use
 from pilotage.replay import formats
 from pilotage.replay.fold import Folded, listed_row, with_texts
@@ -25,6 +25,8 @@ from pilotage.replay.formats import exact_money, money
 
 QUIET = 15.0  # seconds without an event until a live session is said to be silent
 MOST_DECISIONS = 200  # that a page shows
+MOST_CHILDREN = 50
+FIRST = select(events.c.facts).where(events.c.run == bindparam("of_run"), events.c.seq == 1)
 GROUNDS = ("source", "quote", "verdict")
 
 
@@ -58,6 +60,8 @@ class Head:
     silence: str = ""
     tags: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    how: str = ""  # it goes on from its parent
+    children: list[tuple[str, str]] = field(default_factory=list)  # the sessions that go on from this one, and how
 
     @property
     def is_live(self) -> bool:
@@ -78,8 +82,31 @@ def head_of(engine: Engine, folded: Folded, now: float | None = None) -> Head:
         str(facts.get("model") or ""), str(facts.get("crew") or ""), str(row.get("host") or ""),
         str(facts.get("parent") or ""), str(row.get("seal") or ""),
         silence(folded.events[-1].at, now) if said == "live" else "", _tags(engine, folded.run),
-        _list_of_texts(texts[0].content.get("warnings")),
+        _list_of_texts(texts[0].content.get("warnings")), _how(facts), children_of(engine, folded.run),
     )  # fmt: skip
+
+
+def children_of(engine: Engine, run: str) -> list[tuple[str, str]]:
+    """The sessions that go on from this one, the oldest first, with how in words."""
+    wanted = select(runs.c.run).where(runs.c.parent == run).order_by(runs.c.started, runs.c.run).limit(MOST_CHILDREN)
+    with engine.connect() as connection:
+        found = [str(child) for child in connection.execute(wanted).scalars()]
+        first = {child: connection.execute(FIRST, {"of_run": child}).scalar() for child in found}
+    return [(child, _how(_facts(first[child]))) for child in found]
+
+
+def _facts(text: str | None) -> dict[str, Any]:
+    try:
+        read = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _how(facts: Mapping[str, Any]) -> str:
+    """`resume` · `fork at step 12` · `follow-up`"""
+    step = facts.get("at_step")
+    return str(facts.get("how") or "") + (f" at step {step}" if isinstance(step, int) else "")
 
 
 def silence(heard: float, now: float) -> str:

@@ -58,9 +58,11 @@ def headline(event: Event) -> str:
     match event.kind:
         case "model_call":
             again = f", attempt {facts['attempt']}" if int(facts.get("attempt") or 1) > 1 else ""
-            return f"{who or 'Somebody'} asked {facts.get('model') or 'a model'}{again}{_failed(facts)}"
+            return f"{who or 'Somebody'} asked {facts.get('model') or 'a model'}{again}{_failed(facts)}{_served(facts)}"
         case "tool_call":
-            return f"{who or 'Somebody'} called {facts.get('tool')}{_failed(facts)}"
+            return f"{who or 'Somebody'} called {facts.get('tool')}{_failed(facts)}{_served(facts)}"
+        case "tool_started":
+            return f"{who or 'Somebody'} calls {facts.get('tool')}, which changes something"
         case "check":
             return f"The check {facts.get('check')} {'passed' if facts.get('passed') else 'did not pass'}"
         case "decision":
@@ -104,7 +106,10 @@ def limit_line(facts: Mapping[str, Any]) -> str:
 
 
 def spent(facts: Mapping[str, Any]) -> str:
-    """`1,200 + 80 tokens · $0.0042 · estimated`"""
+    """`1,200 + 80 tokens · $0.0042 · estimated`; what a call would have used that was not made again"""
+    if facts.get("served"):
+        saved = money(float(facts.get("saved_usd") or 0))
+        return f"{formats.count(int(facts.get('saved_tokens') or 0))} tokens and {saved} saved"
     prompt, completion = int(facts.get("prompt_tokens") or 0), int(facts.get("completion_tokens") or 0)
     cached = f" ({formats.count(facts['cached_tokens'])} cached)" if facts.get("cached_tokens") else ""
     usd = facts.get("usd", UNPRICED)
@@ -223,6 +228,10 @@ def _failed(facts: Mapping[str, Any]) -> str:
     if facts.get("denied"):
         return f", denied by {facts['denied']}"
     return ", which failed" if facts.get("failed") else ""
+
+
+def _served(facts: Mapping[str, Any]) -> str:
+    return f", answered from {facts['served']}" if facts.get("served") else ""
 
 
 def _fact(value: Any) -> str:

@@ -18,6 +18,7 @@ from pilotage.replay.formats import money
 DEEPEST = 12  # levels that are indented
 THIN = 0.6  # per cent of the width that the shortest bar has
 NAMES = {"llm": "LLM", "workflow": "crew"}  # where the kind itself is no word for people
+SERVED = ("tape", "cache")  # where a call that was not made again was answered from
 CALM = ("limited", "rejected", "interrupted", "nudged")  # went another way than hoped for, without a fault
 
 
@@ -116,7 +117,7 @@ def row_json(
 
     They are texts, so that the template and the script write the same. `e` is None for a span without an end: its bar
     goes on to the end, and it is running only while the session is live. `chip` says how it ended, where that was not
-    well, and `tone` how bad that is.
+    well, and `tone` how bad that is; or where a call was answered from that was not made again.
     """
     span = row.span
     begin = max(0.0, span.start - started)
@@ -126,7 +127,7 @@ def row_json(
     return {
         "i": number, "step": row.step, "depth": min(row.depth, DEEPEST), "kind": span.kind,
         "label": NAMES.get(span.kind, span.kind), "name": _name(span), "whole": span.name or span.kind,
-        "agent": row.agent, "chip": chip, "tone": "" if not chip else "warn" if chip in CALM else "bad",
+        "agent": row.agent, "chip": chip, "tone": _tone(chip),
         "s": _written(begin), "e": None if end is None else _written(end), "x": _written(x), "width": _written(width),
         "took": open_word if end is None else formats.seconds(end - begin) if end > begin else "",
         "spent": spent(row), "exact": formats.exact_money(row.usd), "why": why if span.failed else "",
@@ -145,10 +146,17 @@ def _chip(span: Span) -> str:
     if span.kind == "loop" and span.event:
         return {"nudge": "nudged", "stop": "stopped"}.get(str(span.event.facts.get("level")), "")
     if not span.failed:
-        return ""
+        served = span.event.facts.get("served") if span.event else None
+        return f"from {served}" if served in SERVED else ""
     if span.ended_by and span.ended_by.kind == "run_ended":
         return str(span.ended_by.facts.get("outcome") or "failed")
     return "reached" if span.kind == "limit" else "failed"
+
+
+def _tone(chip: str) -> str:
+    if chip.startswith("from "):
+        return "kept"
+    return "" if not chip else "warn" if chip in CALM else "bad"
 
 
 def _written(value: float) -> str:

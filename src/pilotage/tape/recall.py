@@ -117,7 +117,7 @@ class Recall:
         if self.calls and cached and (found := self.calls.get(cached)):
             with self._lock:
                 self._kept.setdefault(task, []).append((cached, None))
-            return Served(CACHE, found)
+            return Served(CACHE, self._as_ours(found))
         return None
 
     def tool(
@@ -138,7 +138,7 @@ class Recall:
         """Keep an answer aside until its task has passed its checks."""
         if self.calls:
             with self._lock:
-                self._kept.setdefault(task, []).append((key, call))
+                self._kept.setdefault(task, []).append((key, replace(call, number=self._number)))
 
     def passed(self, task: str) -> None:
         """The task's result has passed its checks: what led to it may be served again."""

@@ -172,7 +172,8 @@ def _llm(event: Event) -> Attributes:
         "gen_ai.usage.input_tokens": prompt, "gen_ai.usage.output_tokens": completion,
         "gen_ai.usage.cache_read_input_tokens": cached, "gen_ai.usage.cache_read.input_tokens": cached,
         "pilotage.attempt": facts.get("attempt"), "pilotage.estimated": facts.get("estimated"),
-        "pilotage.model": facts.get("model"),
+        "pilotage.model": facts.get("model"), "pilotage.served": facts.get("served"),
+        "pilotage.saved_tokens": facts.get("saved_tokens"), "pilotage.saved_usd": facts.get("saved_usd"),
     }  # fmt: skip
     said |= {"pilotage.price": "unknown"} if usd == UNPRICED else {"gen_ai.usage.total_cost": float(usd)}
     return said | of_request(_json(content.get("request"), {})) | of_response(content.get("answer"))
@@ -186,6 +187,7 @@ def _tool(event: Event) -> Attributes:
         "tool.parameters": arguments, "gen_ai.tool.call.arguments": arguments, "agentops.entity.input": arguments,
         "tool.result": result, "gen_ai.tool.call.result": result, "agentops.entity.output": result,
         "tool.status": "failed" if facts.get("failed") else "succeeded", "pilotage.denied": facts.get("denied"),
+        "pilotage.served": facts.get("served"),
     }  # fmt: skip
 
 

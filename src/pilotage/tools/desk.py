@@ -59,16 +59,14 @@ class Desk:
         self._lock, self._closed = threading.Lock(), False
 
     def search_knowledge(self, query: str) -> dict[str, Any]:
-        """Search the documents. Returns passages: source id, text, and its best quotes as [start, end, score]."""
+        """Search the documents: passages, their best quotes as [start, end, score]."""
         return self._search(query, Shown())
 
     def search_as(self, agent: str) -> Callable[[str], dict[str, Any]]:
         """The search of an agent that can open what it is not shown: see evidence/hits.py."""
 
         def search_knowledge(query: str) -> dict[str, Any]:
-            """Search the documents. Returns passages: of the best the text, and quotes as [start, end, score];
-            of others a quote alone, and read_source opens them.
-            """
+            """Search the documents: the best passages, their quotes as [start, end, score], and quotes of others."""
             return self._search(query, self.shown.setdefault(agent, Shown()), self.spec.evidence.full_passages)
 
         return search_knowledge
@@ -97,7 +95,7 @@ class Desk:
         }
 
     def read_source(self, source: str) -> dict[str, Any]:
-        """Open one source by its id, such as caps.md#3f9a2c, and return its text as it stands there."""
+        """Open one source by its id, such as caps.md#3f9a2c."""
         self._read_owed()
         passage = self.knowledge.passage(source) or (self._pages.passage(source) if self._pages else None)
         if passage is None and source in self.sources:

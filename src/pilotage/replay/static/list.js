@@ -63,7 +63,7 @@
 
   rows.addEventListener("click", (event) => {
     const row = event.target.closest("tr[data-run]");
-    if (row && !event.target.closest("a") && !String(getSelection())) open(row.dataset.run);
+    if (row && !event.target.closest("a, label") && !String(getSelection())) open(row.dataset.run);
   });
   rows.addEventListener("focusin", (event) => mark(event.target.closest("tr[data-run]"), false));
 
@@ -105,7 +105,9 @@
       return;
     }
     const had = rows.contains(document.activeElement);
+    const ticked = new Set([...rows.querySelectorAll("input:checked")].map((box) => box.value));
     rows.innerHTML = html; // drawn and escaped by the server, as the page itself was
+    for (const box of rows.querySelectorAll(".tick input")) box.checked = ticked.has(box.value);
     window.pilotage.localise(rows);
     tick();
     const number = document.getElementById("total");
