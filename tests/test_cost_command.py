@@ -70,7 +70,7 @@ def test_json_is_one_document() -> None:
     assert [row["name"] for row in found["rows"]] == ["a/x", "b/y"]
     assert found["total"] == {
         "calls": 2, "prompt": 2000, "completion": 100, "cached": 600, "usd": 0.0125, "unpriced": 1,
-        "reasoning": 30, "written": 0, "served": 1, "saved_usd": 0.0125,
+        "reasoning": 30, "written": 0, "served": 1, "saved_usd": 0.0125, "saved_unpriced": 0, "booked": 0,
     }  # fmt: skip
 
 

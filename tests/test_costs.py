@@ -192,3 +192,43 @@ def test_a_time_is_a_day_or_so_long_ago(text: str, end: bool, at: float) -> None
 def test_what_is_no_time_is_an_error(text: str) -> None:
     with pytest.raises(ConfigError, match="is no time"):
         moment(text)
+
+
+@pytest.mark.parametrize("by", BY)
+def test_a_run_answered_by_an_earlier_one_is_served_once(store: Engine, write: Write, by: str) -> None:
+    write(MIDNIGHT, call(0.25))
+    journal = Journal(store, Redactor({}))
+    journal.append("run_started", {"question": "q"}, model="m")
+    journal.append("answered", {"question": "q"}, of_run="r", saved_usd=0.25, saved_tokens=120)
+    found = costs(store, by)
+    assert (found.total.calls, found.total.served, found.total.saved_usd) == (1, 1, 0.25)
+    served = {name for name, use in found.rows.items() if use.served}
+    assert served == ({"(none)"} if by != "day" else {"2026-11-23"})
+
+
+def test_what_a_strict_budget_booked_for_a_lost_call_counts(store: Engine, write: Write) -> None:
+    write(MIDNIGHT, call(0.6, prompt_tokens=0, completion_tokens=0, booked_tokens=900, failed=True))
+    total = costs(store).total
+    assert (total.usd, total.tokens, total.booked, total.unpriced) == (0.6, 900, 900, 0)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"models": {"m": 5}}', '"x"'])
+def test_a_run_with_a_damaged_tally_is_added_up_call_by_call(store: Engine, write: Write, text: str) -> None:
+    run = write(MIDNIGHT, call(0.01), call(0.02))
+    with store.begin() as connection:
+        connection.execute(update(runs).where(runs.c.run == run).values(tally=text))
+    assert amounts(costs(store)) == {"a/x": (2, 0.03)}
+
+
+def test_fields_of_a_later_version_are_passed_over(store: Engine, write: Write) -> None:
+    run = write(MIDNIGHT, call(0.01))
+    tally = Tally()
+    with store.begin() as connection:
+        tally.models, tally.model_calls = {"a/x": Use(1, usd=0.01)}, 1
+        later = json.loads(tally.as_text()) | {"weight": 3, "models": {"a/x": {"calls": 1, "usd": 0.01, "weight": 3}}}
+        connection.execute(update(runs).where(runs.c.run == run).values(tally=json.dumps(later)))
+    assert amounts(costs(store)) == {"a/x": (1, 0.01)}
+
+
+def test_the_last_day_of_all_is_a_time() -> None:
+    assert moment("9999-12-31", end=True) > moment("9999-12-31")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pilotage.errors import ConfigError
 from pilotage.report import money, one_line, say
 from pilotage.terminal import Json, open_journal, print_lines
 
@@ -34,6 +35,8 @@ def cost(
 
     check_group(by)
     begin, end = moment(since) if since else None, moment(until, end=True) if until else None
+    if begin is not None and end is not None and begin >= end:
+        raise ConfigError(f"--since {since} is not before --until {until}")
     try:
         found = costs(open_journal(), by, begin, end)
     except NoJournal:
@@ -59,4 +62,5 @@ def table(found: Costs) -> list[str]:
 def _cells(use: Use) -> list[str]:
     figures = (use.calls, use.served, use.prompt, use.cached, use.completion, use.reasoning)
     usd = money(use.usd) if use.calls > use.unpriced or not use.calls else money(None)
-    return [*(f"{number:,}" for number in figures), usd, f"{use.unpriced:,}", money(use.saved_usd)]
+    saved = money(None if use.saved_unpriced and use.saved_unpriced == use.served else use.saved_usd)
+    return [*(f"{number:,}" for number in figures), usd, f"{use.unpriced:,}", saved]

@@ -15,9 +15,9 @@ from pilotage.errors import PilotageError
 from pilotage.guard import policy
 from pilotage.guard.worstcase import Rates, worst_case
 from pilotage.model import factory
-from pilotage.model.prices import Prices, context_window
+from pilotage.model.prices import MILLION, Price, Prices, context_window, plain
 from pilotage.record.redact import Redactor
-from pilotage.settings import Settings, located
+from pilotage.settings import PRICES, Settings, located
 from pilotage.spec import CapSpec, FallbackSpec
 from pilotage.telemetry.targets import find_targets
 from pilotage.tools import build
@@ -66,8 +66,9 @@ def examine(settings: Settings) -> dict[str, Any]:
         },
         "task_caps": {n: _set(t.limits) for n, t in settings.tasks.items() if _set(t.limits)},
         "tools": _tools(settings),
+        "prices": _prices(settings),
         "worst_case": worst.as_json() | {"line": worst.line()},
-        "warnings": [*build.warnings(settings), *factory.warnings(settings)],
+        "warnings": [*build.warnings(settings), *factory.warnings(settings), *_unused_prices(settings)],
         "policy": policy.lines(settings.engine.policy),
         "sessions": _sessions(settings),
         "parts": {name: _present(module) for name, module in PARTS.items()} | _further_parts(),
@@ -88,6 +89,8 @@ def lines(report: dict[str, Any]) -> str:
         has = ", ".join(report["tools"][agent]) or "no tools"
         out.append(f"  {agent:<{width}}  {report['models'][agent]}, {limits}, {has}")
     out += [f"  task {task:<{width - 5}}  {_shown(caps).lstrip(', ')}" for task, caps in report["task_caps"].items()]
+    if report["prices"]:
+        out += ["", "prices"] + [f"  {model:<{width}}  {said}" for model, said in report["prices"].items()]
     out += ["", report["worst_case"]["line"]]
     out += ["", "policy"] + [f"  {line}" for line in report["policy"]]
     out += ["", "sessions"] + [f"  {name:<{width}}  {where}" for name, where in report["sessions"].items()]
@@ -116,6 +119,29 @@ def _rates_of(model: str, answer: int, prices: Prices) -> Rates:
     if not window:
         return Rates(None, 0.0 if per_token == 0 else None, per_token)
     return Rates(window + answer, price.most(window, answer) if price else None, per_token)
+
+
+def _prices(settings: Settings) -> dict[str, str]:
+    """The price in force of each model that a run may ask, and who says so."""
+    prices = Prices(settings.prices)
+    return {name: _price_line(prices.of(name)) for name in factory.asked(settings)}
+
+
+def _price_line(price: Price | None) -> str:
+    if price is None:
+        return "unpriced: nobody lists it"
+    rates = price.rates(0)
+    usd = [f"${rate * MILLION:,.10g}" for rate in (rates.input, rates.output)]
+    since = f" since {price.on}" if price.on else ""
+    return f"{usd[0]} read, {usd[1]} said, per million tokens ({price.by}{since})"
+
+
+def _unused_prices(settings: Settings) -> list[str]:
+    """Entries of one's own price list that are for no model of this project."""
+    prices = Prices(settings.prices)
+    used = {name for model in factory.asked(settings) for name in prices.names(model)}
+    unused = [name for name in settings.prices if plain(name) not in used]
+    return [f'{PRICES}: "{name}" is for no model of this project' for name in unused]
 
 
 def _further_parts() -> dict[str, bool]:

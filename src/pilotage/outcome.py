@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ class Result:
     seal: str
     exit_code: int
     parent: str | None = None
+    served_from: dict[str, str] | None = None  # run and at (UTC) of an earlier answer that is given again
     link: str = ""  # where the run can be looked at
     folder: Path | None = None
     findings: list[dict[str, str]] = field(default_factory=list)
@@ -63,13 +65,14 @@ class Result:
         """`results` is there when a task made something else than evidence: code, rows, an object of your own.
 
         `partial` is there when a run without an answer had established something: what its checks had accepted.
+        `served_from` is there when an earlier run has given the answer.
         """
         names = (
             "run", "question", "outcome", "reason", "answer", "citations", "unsupported",
             "seconds", "tokens", "usd", "parent", "seal",
         )  # fmt: skip
         partial = {"findings": self.findings, "verdicts": self.verdicts} if self.is_partial else {}
-        more = {"results": self.results, "partial": partial}
+        more = {"served_from": self.served_from, "results": self.results, "partial": partial}
         return {name: getattr(self, name) for name in names} | {name: value for name, value in more.items() if value}
 
     @property
@@ -80,12 +83,22 @@ class Result:
 
 @dataclass(frozen=True)
 class Answered:
-    """A question, the verified answer to it that there was already, and how long it took to find that."""
+    """A question, the verified answer to it that there was already, and how long it took to find that.
+
+    `run` has given it `at` (unix seconds); `decisions` are that run's, as `decide_sentences` returns them.
+    """
 
     question: str
     answer: str
     citations: list[dict[str, Any]]
     seconds: float
+    run: str
+    at: float
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def origin(self) -> dict[str, str]:
+        return {"run": self.run, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.at))}
 
 
 def conclude(kit: Kit, error: BaseException | None) -> Ended:
@@ -141,8 +154,10 @@ def finish_again(journal: Journal, meter: Meter, answered: Answered, ended: Ende
         answer=answered.answer if is_whole else None, citations=answered.citations if is_whole else [],
         unsupported=[], seconds=round(answered.seconds, 3), tokens=meter.tokens,
         usd=None if meter.unpriced else round(meter.usd, 9), seal="", exit_code=errors.EXIT_FAILED,
+        served_from=answered.origin if is_whole else None,
     )  # fmt: skip
-    return _close(journal, meter, _with_end(result, ended, journal.redactor), ended, [], folder)
+    decisions = answered.decisions if is_whole else []
+    return _close(journal, meter, _with_end(result, ended, journal.redactor), ended, decisions, folder)
 
 
 def _close(

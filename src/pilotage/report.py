@@ -73,7 +73,9 @@ def write_files(result: Result, decisions: list[dict[str, Any]], folder: Path) -
 
 def markdown(result: Result, decisions: list[dict[str, Any]]) -> str:
     """answer.md: the answer, its sources, and for each sentence the decision event that it rests on."""
-    parts = [f"# {' '.join(result.question.split())}", "", result.answer or f"No answer: {result.reason}.", ""]
+    parts = [f"# {' '.join(result.question.split())}", ""]
+    parts += [f"*{from_before(result)}; `pilotage run --fresh` asks anew.*", ""] if result.served_from else []
+    parts += [result.answer or f"No answer: {result.reason}.", ""]
     if result.citations:
         parts += ["## Sources", ""]
         parts += [f"{c['n']}. {c['where']} (`{c['source']}`): “{c['quote']}”" for c in result.citations] + [""]
@@ -84,6 +86,7 @@ def markdown(result: Result, decisions: list[dict[str, Any]]) -> str:
             parts += [f"## {task}", "", "```json", json.dumps(made, ensure_ascii=False, indent=2), "```", ""]
     if decisions:
         parts += ["## Why each sentence stands here", ""]
+        parts += [f"Events of run {result.served_from['run']}:", ""] if result.served_from else []
         for d in decisions:
             cites = "".join(f"[{n}]" for n in d["cites"])
             parts.append(f"- event {d['event']}: {d['sentence']} {cites}")
@@ -118,7 +121,14 @@ def summary(result: Result) -> str:
         parts.append(f"{len(result.citations)} citation" + "s" * (len(result.citations) != 1))
     parts += [f"{result.seconds:.1f} s", money(result.usd), f"runs/{result.run}"]
     parts += [f"goes on from {result.parent}"] if result.parent else []
+    parts += [from_before(result)] if result.served_from else []
     return " · ".join(parts)
+
+
+def from_before(result: Result) -> str:
+    """`answered on 2026-11-23 by run …, same sources`, of an answer that is given again."""
+    origin = result.served_from or {"at": "", "run": ""}
+    return f"answered on {origin['at'][:10]} by run {origin['run']}, same sources"
 
 
 def money(usd: float | None) -> str:
@@ -142,6 +152,9 @@ def print_result(result: Result, out: TextIO | None = None, err: TextIO | None =
         say(printable(f"[{c['n']}] {c['where']} ({c['source']})"), out)
     for fault in result.unsupported:
         say(printable(f"did not hold: {_fault(fault)[:300]}"), out)
+    if result.served_from:
+        anew = "`pilotage run --fresh` asks anew (PILOTAGE_CACHE_ANSWERS=false for `crewai run`)"
+        say(printable(f"{from_before(result)}; {anew}"), err)
     if result.link:
         say(printable(f"session: {result.link}"), err)
     if result.outcome in UNFINISHED:

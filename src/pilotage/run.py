@@ -100,7 +100,7 @@ class Runner:
             self.engine.dispose()
             raise
         self.caches = Caches(settings, self.redactor)
-        self.answers = Answers(settings, self.knowledge, self.caches.through(self.fetcher), self.redactor)
+        self.answers = Answers(settings, self.knowledge, self.caches.through(self.fetcher), self.redactor, self.engine)
         self.warnings = self._warnings()
         self.sinks = None if played else open_sinks(settings)  # before CrewAI is imported
 
@@ -160,7 +160,8 @@ class Runner:
             self.answers.serve(hit, journal)
         ended, seconds = meter.end(Ended("accepted", hit.reason)), time.monotonic() - began
         watcher.at_end(ended.outcome, seconds)
-        answered = Answered(question, hit.entry.answer, hit.entry.citations, seconds)
+        entry, decisions = hit.entry, self.answers.decisions(hit)
+        answered = Answered(question, entry.answer, entry.citations, seconds, entry.run, entry.at, decisions)
         result = finish_again(journal, meter, answered, ended, self.settings.runs / journal.run if write else None)
         result = replace(result, link=self._deliver(session, watcher, journal.run))
         if then:

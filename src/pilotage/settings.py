@@ -97,9 +97,13 @@ def load(root: Path | None = None, overrides: Mapping[str, str] | None = None) -
 
 def read_prices(root: Path) -> dict[str, tuple[PriceSpec, ...]]:
     """The prices in config/prices.yaml, those of each model by the day from which they hold; {} without the file."""
-    if not (root / PRICES).is_file():
+    if not os.path.lexists(root / PRICES):
         return {}
     tree, marks = read_yaml(root / PRICES, PRICES)
+    seen: dict[str, str] = {}
+    for name in tree:
+        if (first := seen.setdefault(name.strip().lower(), name)) != name:
+            raise ConfigError(f'{marks.at(PRICES, name)}: "{name}" stands there already, as "{first}"')
     return {name: _check_prices(name, entry, marks) for name, entry in tree.items()}
 
 

@@ -121,7 +121,7 @@ class LimitSpec(Strict):
     tool_calls: int = Field(default=60, ge=1)
     tokens: int = Field(default=200_000, ge=1)
     usd: float = Field(default=1.0, gt=0)
-    usd_per_day: float | None = Field(default=None, gt=0)
+    usd_per_day: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     strict_budget: bool = False
     call_seconds: float = Field(default=60, gt=0)
     tool_seconds: float = Field(default=30, gt=0)
@@ -172,7 +172,9 @@ class CacheSpec(Strict):
 
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Tokens = Annotated[int, BeforeValidator(lambda key: int(key) if isinstance(key, str) and key.isdecimal() else key)]
+Tokens = Annotated[
+    int, BeforeValidator(lambda key: int(key) if isinstance(key, str) and key.isdecimal() else key), Field(gt=0)
+]
 
 
 class RatesSpec(Strict):

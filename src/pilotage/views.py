@@ -23,8 +23,14 @@ def session_line(row: dict[str, Any]) -> str:
     spent = money(row["usd"]) if row["outcome"] else "-"
     question = " ".join(row["question"].split())[:80]
     parent = f"← {row['parent']}  " if row.get("parent") else ""
+    again = "answered before  " if _is_from_before(row) else ""
     figures = f"{row['state']:<11} {seconds:>8}  {spent:>8}"
-    return printable(f"{row['run']}  {started}  {figures}  {row['model'] or row['origin']}  {parent}{question}")
+    return printable(f"{row['run']}  {started}  {figures}  {row['model'] or row['origin']}  {parent}{again}{question}")
+
+
+def _is_from_before(row: dict[str, Any]) -> bool:
+    """Whether the run was served as a whole: what is accepted without that has read something with a tool."""
+    return bool(row["outcome"] == "accepted" and row.get("served") and not row.get("tool_calls"))
 
 
 def event_lines(event: Event) -> str:

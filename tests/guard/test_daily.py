@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, delete, select, update
 
 from pilotage.errors import EXIT_LIMITED, LimitExceeded, StoreError
 from pilotage.guard.limits import Ended, Meter, RunEnded, Worst
@@ -189,15 +189,32 @@ def test_a_call_that_used_nothing_is_free_again(store: Engine, run: Make) -> Non
     assert today(store) == (0.0, 0.0)
 
 
-def test_a_call_that_is_lost_stays_held_and_is_spent_at_the_end(store: Engine, run: Make) -> None:
+def test_a_call_that_is_lost_is_spent_at_its_worst(store: Engine, run: Make) -> None:
     meter = run(usd_per_day=1, strict_budget=True)
     hold = meter.before_model_call("ann", worst=Worst(10, 0.6))
     hold.lose()
-    assert hold.freed is None
-    meter.journal.append("model_call", {}, freed=hold.freed, usd="unpriced", failed=True, model="m")
-    assert today(store) == (0.0, 0.6)
+    assert hold.lost == Worst(10, 0.6)
+    meter.journal.append("model_call", {}, freed=hold.freed, usd=0.6, booked_tokens=10, failed=True, model="m")
+    assert today(store) == (0.6, 0.0)
     finish(meter)
     assert today(store) == (0.6, 0.0)
+
+
+def test_a_call_that_costs_nothing_starts_when_the_day_is_spent(store: Engine, run: Make) -> None:
+    spend(run(usd_per_day=1), 1.0)
+    spend(run(usd_per_day=1), 0.0, worst=0.0)
+    with pytest.raises(LimitExceeded):
+        spend(run(usd_per_day=1), 0.1, worst=0.1)
+
+
+def test_what_an_earlier_version_spent_today_counts(store: Engine, run: Make) -> None:
+    spend(run(usd_per_day=1), 0.7)
+    spend(run(usd_per_day=1), 0.3)
+    with store.begin() as connection:
+        connection.execute(delete(spending))
+    with pytest.raises(LimitExceeded, match=r"\$1\.00 were spent today"):
+        run(usd_per_day=1).before_model_call("ann")
+    assert today(store) == (1.0, 0.0)
 
 
 def test_a_call_still_under_way_at_the_end_is_spent(store: Engine, run: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pilotage.record.audit import Audit, audit
 from pilotage.record.journal import Journal, canonical, digest, read_events
 from pilotage.record.redact import Redactor
 from pilotage.record.store import events, open_store, payloads, runs
+from pilotage.record.tally import Tally
 
 RUN = "20260101-000000-abcdef"
 LAST = 7
@@ -242,3 +244,23 @@ def test_a_changed_row_in_the_list_of_runs_is_named(store: Engine, column: str) 
     value: Any = 0.5 if column == "usd" else "rejected"
     run_sql(store, update(runs).where(runs.c.run == RUN).values({column: value}))
     assert not audit(store, RUN).ok
+
+
+def test_a_tally_of_a_version_that_counted_less_is_no_breach(store: Engine) -> None:
+    journal = Journal(store, Redactor({}), "20260202-000000-abcdef")
+    journal.append("run_started", {"question": "Why?"}, model="m")
+    journal.append("model_call", {}, agent="ann", task="t", model="m", prompt_tokens=7, completion_tokens=2, usd=0.1)
+    journal.append("run_ended", {"reason": "done"}, outcome="accepted", seconds=1.0, tokens=9, usd=0.1)
+    new = ("reasoning", "written", "served", "saved_usd", "saved_unpriced", "booked")
+    tally = json.loads(Tally.from_text(stored_tally(store, journal.run)).as_text())
+    for part in (tally, *(use for group in ("agents", "models", "tasks") for use in tally[group].values())):
+        for name in new:
+            part.pop(name, None)
+    for text, is_ok in ((tally, True), (tally | {"tokens": 8}, False), ("no tally", False)):
+        run_sql(store, update(runs).where(runs.c.run == journal.run).values(tally=json.dumps(text)))
+        assert audit(store, journal.run).ok is is_ok
+
+
+def stored_tally(engine: Engine, run: str) -> str:
+    with engine.connect() as connection:
+        return str(connection.execute(select(runs.c.tally).where(runs.c.run == run)).scalar_one())

@@ -1,7 +1,7 @@
 """Amounts in one form: numbers in digits or words, quantities with their unit, dates, times of day, ordinals.
 
 1,000 = 1000 = 1k · twenty-five = 25 · 24 hours = 1 day · 1.5 kg = 1500 g · 5 June 2024 = 2024-06-05 · 2 pm = 14:00
-Not covered: units beyond the international system, common time and money; days that are named by a feast.
+Not covered: units beyond the international system, common time and money; feasts that move from year to year.
 """
 
 from __future__ import annotations
@@ -52,6 +52,14 @@ _COMMON: dict[str, tuple[str, Fraction | int]] = {
 }  # fmt: skip
 _SHORT = {"s": ("s", 1), "h": ("s", 3600), "d": ("s", 86400), "t": ("g", 10**6)}
 MONEY = frozenset("$€£¥")
+CURRENCIES = {("swiss", "franc"): "CHF", ("us", "dollar"): "$", ("pound", "sterling"): "£", ("japanese", "yen"): "¥"}
+FEASTS = {
+    ("christmas", "day"): "12-25", ("christmas", "eve"): "12-24", ("boxing", "day"): "12-26",
+    ("new", "year", "'s", "day"): "01-01", ("new", "years", "day"): "01-01", ("new", "year", "'s", "eve"): "12-31",
+    ("new", "years", "eve"): "12-31", ("valentine", "'s", "day"): "02-14", ("halloween",): "10-31",
+    ("st", "patrick", "'s", "day"): "03-17", ("all", "saints", "'s", "day"): "11-01",
+}  # fmt: skip
+"""Days that lie on the same date everywhere."""
 
 
 def _names() -> dict[str, tuple[str, Fraction | int]]:
@@ -97,12 +105,14 @@ def plain_number(text: str) -> Fraction | None:
     """
     if _GROUPED.fullmatch(text):
         text = text.replace(",", "")
+    if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", text):
+        return None  # 1.000: one or a thousand
     return Fraction(text) if re.fullmatch(r"\d+(?:\.\d+)?", text) else None
 
 
 def read_amount(texts: Sequence[str], at: int) -> tuple[str, int]:
     """The amount that begins at a place and how many tokens it takes; ("", 0) when none does."""
-    for reader in (_date, _clock, _ordinal, _quantity):
+    for reader in (_feast, _date, _clock, _ordinal, _quantity):
         found, length = reader(texts, at)
         if found:
             return found, length
@@ -138,9 +148,28 @@ def _dated(month: int, day: str, texts: Sequence[str], at: int, length: int) -> 
     return f"date {month:02}-{number:02}", length
 
 
+def _feast(texts: Sequence[str], at: int) -> tuple[str, int]:
+    for length in (4, 3, 2, 1):
+        name = tuple(text.lower().rstrip(".") for text in texts[at : at + length])
+        if len(name) == length and name in FEASTS:
+            month, day = FEASTS[name].split("-")
+            return _dated(int(month), day, texts, at + length, length)
+    return "", 0
+
+
+def currency_of(texts: Sequence[str], at: int) -> str:
+    """The sign of a currency that two words name, or ""."""
+    one, two = _get(texts, at).lower(), _get(texts, at + 1).lower()
+    return CURRENCIES.get((one, two)) or CURRENCIES.get((one, two.removesuffix("s"))) or CURRENCIES.get((one.removesuffix("s"), two)) or ""
+
+
 def _clock(texts: Sequence[str], at: int) -> tuple[str, int]:
     one, half = _get(texts, at).lower(), _get(texts, at + 1).lower().replace(".", "")
     length = 2
+    if one in ("noon", "midday", "midnight"):
+        return f"time {0 if one == 'midnight' else 12:02}:00", 1
+    if one == "12" and half in ("noon", "midday", "midnight"):
+        return _clock([half], 0)[0], 2
     if glued := re.fullmatch(r"(\d{1,2}(?::\d\d)?)([ap]m)", one):
         one, half, length = glued[1], glued[2], 1
     clock = _CLOCK.fullmatch(one) or (re.fullmatch(r"(1[0-2]|[1-9])()", one) if half in ("am", "pm") else None)
@@ -186,15 +215,16 @@ def _with_unit(value: Fraction, texts: Sequence[str], at: int, length: int) -> t
         unit, more = ("%", 1), 2
     elif low[0] in ("degrees", "degree", "°") and low[1] in ("c", "celsius"):
         unit, more = ("°C", 1), 2
-    elif low[0] == "swiss" and low[1] in ("franc", "francs"):
-        unit, more = ("CHF", 1), 2
+    elif sign := currency_of(low, 0):
+        unit, more = (sign, 1), 2
     elif following[0] and following[0] != "Ms." and not (low[0] == "min" and low[1] == "."):
         unit = unit_of(following[0], after_number=True)
     if unit:
         return f"amount {written(value * unit[1])} {unit[0]}", length + more
     if _RATIO.fullmatch(following[0]):
         return f"amount {written(value)} {following[0]}", length + 1
-    return f"number {written(value)}", length
+    shown = _get(texts, at + length - 1)
+    return f"number {shown if '.' in shown else written(value)}", length  # version 3.10 is not 3.1
 
 
 def _value(texts: Sequence[str], at: int) -> tuple[Fraction | None, int, str]:

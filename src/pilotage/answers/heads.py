@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pilotage.answers.lexicon import lexicon
 from pilotage.answers.wording import Token
-from pilotage.answers.words import BE, DO, HAVE, MODALS, PAST
+from pilotage.answers.words import BE, DO, HAVE, MODALS, PAST, PREPOSITIONS
 
 _ANYONE = r"(?:i|you|we|one|people|someone|anyone|somebody)"
 _GOOD = r"(?:(?:right|best|correct|proper|good|usual|normal|recommended|standard) )?"
@@ -56,6 +56,10 @@ _TABLE: list[tuple[str, str]] = [
     (r"what (?:is|was) (?:the |a )?(?:exact )?location of", "where"),
     (r"what (?:is|are) (?:the |your )?(?P<doing>opening|business) (?:hours|times?)(?: of| for| at| in)?", "when"),
     (r"what (?:is|are) the differences? between", "difference"),
+    (r"what (?:is|are) the (?:job|function|tasks?) of", "doing"),
+    (r"what (?:is|was) the (?=population of)", "count"),
+    (r"what is the (?P<doing>average|usual|typical) time (?:spent|needed|required|taken) (?:on|for|to)", "duration"),
+    (r"what is the time (?:spent|needed|required|taken) (?:on|for|to)", "duration"),
     (r"what (?:is|are) the consequences? (?:if|when|of)|what if", "what if"),
     (r"what (?:happens|happened|will happen|would happen|does happen) (?:if|when)", "what if"),
     (r"since when", "since"),
@@ -166,9 +170,15 @@ def _inserted(kind: str, following: list[str], rest: list[Token]) -> tuple[str, 
         return "what", (Token("long", "how long", 0, 0),)
     if kind == "amount" and any(token.text == "cost" for token in rest):
         return "what", ()
-    if kind == "amount" and first in BE:
+    if kind == "amount" and first in BE and not (len(following) == 2 and _is_done(rest)):
         return "what", (Token("cost", "cost", 0, 0),)
     return kind, ()
+
+
+def _is_done(rest: list[Token]) -> bool:
+    """`how much is owed to`: not what it costs."""
+    after = rest[2].text if len(rest) > 2 else ""
+    return lexicon().is_participle(rest[1].text) and (not after.isalpha() or after in PREPOSITIONS)
 
 
 def _renamed(token: Token) -> Token:

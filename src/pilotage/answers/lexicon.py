@@ -38,6 +38,8 @@ class Lexicon:
         self._measures: dict[str, set[str]] = {}
         self._irregular: dict[str, set[str]] = defaultdict(set)
         self._participles: set[str] = set()
+        self._names: dict[str, frozenset[str]] = {}
+        self._plurals: frozenset[str] = frozenset()
         self.own: dict[str, set[int]] = defaultdict(set)  # word or phrase -> numbers of our groups
         self._read(text)
         for number, line in enumerate(own.splitlines()):
@@ -50,7 +52,7 @@ class Lexicon:
         readers = {
             "groups": self._read_group, "roots": self._read_root, "opposites": self._read_opposite,
             "measures": self._read_measure, "irregular": self._read_irregular,
-            "others": self._read_others,
+            "others": self._read_others, "names": self._read_names, "plurals": self._read_plurals,
         }  # fmt: skip
         reader = self._read_group
         for number, line in enumerate(text.splitlines()):
@@ -91,6 +93,23 @@ class Lexicon:
     def _read_others(self, number: int, fields: list[str]) -> None:
         for word in fields[1:]:
             self._parts[word].add(fields[0])
+
+    def _read_names(self, number: int, fields: list[str]) -> None:
+        self._names[fields[0]] = frozenset(fields[1:])
+
+    def _read_plurals(self, number: int, fields: list[str]) -> None:
+        self._plurals = frozenset(fields)
+
+    def is_common(self, word: str) -> bool:
+        """Whether lower case makes a noun, verb or adjective of it: polish, china; not germany, nor an unknown word."""
+        return any(self.knows(base) and base not in self._names["only"] for base in self.bases(word))
+
+    def is_mostly_name(self, word: str) -> bool:
+        return word in self._names["first"]
+
+    def is_own_plural(self, word: str) -> bool:
+        """Whether a plural has a meaning that its singular has not: arms, contents."""
+        return word in self._plurals
 
     def knows(self, word: str, part: str = "") -> bool:
         return part in self._parts.get(word, ()) if part else word in self._parts

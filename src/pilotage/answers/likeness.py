@@ -14,6 +14,7 @@ from pilotage.answers.content import Word
 from pilotage.answers.order import find_fault
 from pilotage.answers.pairing import Pair, pair_words
 from pilotage.answers.question import Question, is_english, read_question
+from pilotage.answers.signs import has_formula, signs_of
 from pilotage.answers.wording import normal_form
 from pilotage.answers.words import BLAND, DESIGNATORS, LIGHT, SPANS
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Likeness", "compare", "normal_form"]
 
-SIMILARITY = 0.6  # of whole questions; paraphrases of the tuned half reach down to it, and the vetoes do the rest
+SIMILARITY = 0.5  # of whole questions; paraphrases reach down to it, and the vetoes do the rest
 LONGEST = 400  # characters: what is longer is no question but a text, and only the same wording can hit
 ABILITY = frozenset({"can", "may", "able"})
 EVENTS = frozenset({"take place", "happen", "occur"})
@@ -37,10 +38,13 @@ class Likeness:
     reason: str
 
 
-def compare(a: str, b: str, embedder: Embedder | None = None, similarity: float | None = None) -> Likeness:
+def compare(
+    a: str, b: str, embedder: Embedder | None = None, similarity: float | None = None, cosine: float | None = None
+) -> Likeness:
     """Whether question `b` asks what `a` asks; without an embedder only the same wording can.
 
-    `similarity` is the least cosine of a hit (default 0.6).
+    `similarity` is the least cosine of a hit (default 0.5). Who knows the `cosine` of both questions says so: then the
+    model runs only for those that nothing else tells apart.
     """
     if normal_form(a) == normal_form(b):
         return Likeness(True, 1.0, "same words")
@@ -48,16 +52,35 @@ def compare(a: str, b: str, embedder: Embedder | None = None, similarity: float 
         return Likeness(False, 0.0, "other words, and no embedder to judge them by")
     if max(len(a), len(b)) > LONGEST or not (is_english(a) and is_english(b)):
         return Likeness(False, 0.0, "not a question in English: only the same wording can be served")
+    one, other = read_question(a), read_question(b)
+    early = find_signs(a, b) or find_difference(one, other, pair_words(one, other, _any))
+    if early and cosine is not None:
+        return Likeness(False, cosine, early)  # whatever the vectors of the words would say
     from pilotage.answers.vectors import Sentences
 
     sentences = Sentences(a, b, embedder)
     least = SIMILARITY if similarity is None else similarity
     if sentences.similarity < least:
         return Likeness(False, sentences.similarity, f"similarity {sentences.similarity:.2f} against {least:g}")
-    one, other = read_question(a), read_question(b)
+    if early:
+        return Likeness(False, sentences.similarity, early)
     pairs = pair_words(one, other, sentences.nearness)
     fault = find_difference(one, other, pairs)
     return Likeness(not fault, sentences.similarity, fault or _explained(one, other, pairs))
+
+
+def _any(one: Word, other: Word) -> float:
+    return 1.0
+
+
+def find_signs(a: str, b: str) -> str:
+    """Which code or signs only one question has, or ""."""
+    if has_formula(a) or has_formula(b):
+        return "a formula, which only the same wording can hit"
+    one, other = signs_of(a), signs_of(b)
+    if one == other:
+        return ""
+    return f"“{' '.join(one) or 'no sign'}” against “{' '.join(other) or 'no sign'}”"
 
 
 def find_difference(a: Question, b: Question, pairs: list[Pair]) -> str:
@@ -161,6 +184,8 @@ def _persons(a: Question, b: Question) -> str:
     one, other = a.pronouns, b.pronouns
     if one == other:
         return ""
+    if {"my", "your"} <= set(one) ^ set(other):
+        return "“my” against “your”"
     for persons in (one, other):
         if ("me" in persons and {"I", "you"} & set(persons)) or {"you", "my"} <= set(persons):
             return f"“{' '.join(one)}” against “{' '.join(other)}”"

@@ -92,7 +92,8 @@ class Moves:
         """The doer of the passive comes before the verb of the active."""
         passive, active = (self.a, self.b) if self.agent == "a" else (self.b, self.a)
         if passive.asks_with == "by":
-            return "the doer is asked for in one, the other side in the other" if active.has_do else ""
+            late = passive.kind == "who" and self._partner(self.agent).get(passive.verb, 0) > 0  # who is Anna paying
+            return "the doer is asked for in one, the other side in the other" if active.has_do or late else ""
         if passive.kind in ("who", "what") and not active.has_do:
             return "who does it is asked for in one, who suffers it in the other"
         partner = self._partner(self.agent)

@@ -56,6 +56,8 @@ def _voice(moves: Moves) -> str:
         return ""
     passive, active = (a, b) if a.is_passive else (b, a)
     found = [pair for pair in moves.pairs if (pair.a if a.is_passive else pair.b) == passive.verb]
+    if found and passive.verb == 0 and passive.is_anyone and active.is_anyone and not (a.has_it or b.has_it):
+        return f"“{passive.words[passive.verb].raw}” is done in one and suffered in the other"
     if not found or found[0].why in ("root", "measure") or active.is_anyone or _is_state(active):
         return ""
     return f"“{passive.words[passive.verb].raw}” is done in one and suffered in the other"

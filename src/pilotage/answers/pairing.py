@@ -145,6 +145,8 @@ def _is_measure(one: Word, other: Word, book: Lexicon) -> bool:
 def _has_root(one: Word, other: Word, book: Lexicon) -> bool:
     for x in one.bases:
         for y in other.bases:
+            if {x.endswith("ic") and x + "al", y.endswith("ic") and y + "al"} & {x, y}:
+                continue  # economic, economical
             if book.is_root(x, y) and not x.endswith(AGENT) and not y.endswith(AGENT):
                 return True
             if _is_adverb(x, y) or _is_adverb(y, x):

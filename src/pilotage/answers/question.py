@@ -15,6 +15,7 @@ from pilotage.answers.content import Reading, Word, plain_word
 from pilotage.answers.heads import Head, read_head, without_fillers
 from pilotage.answers.lexicon import lexicon
 from pilotage.answers.reading import read_words
+from pilotage.answers.rephrasing import rephrase
 from pilotage.answers.wording import Token, tokenize
 from pilotage.evidence.terms import is_foreign
 
@@ -46,7 +47,7 @@ class Question:
 
 @lru_cache(maxsize=4096)
 def read_question(text: str) -> Question:
-    tokens = without_fillers(_ordered(tokenize(text)))
+    tokens = rephrase(without_fillers(_ordered(tokenize(text))))
     head = read_head(tokens)
     reading = Reading(
         past=head.past,
@@ -68,7 +69,7 @@ def read_question(text: str) -> Question:
         and rest[1] in ("is", "was")
         and (rest[2] == "the" or rest[3] == "'s")
     )
-    return _finished(head, reading, head.kind == "what" and is_named and not any(word.degree for word in reading.words))
+    return _finished(head, reading, head.kind == "what" and is_named and not any(word.degree for word in reading.words), tokens)
 
 
 def _spaced(tokens: list[Token], head: Head) -> list[Token]:
@@ -95,7 +96,7 @@ def is_english(text: str) -> bool:
     return not is_foreign(text) and (len(known) >= KNOWN * len(found) or closed >= CLOSED * len(found))
 
 
-def _finished(head: Head, reading: Reading, names_kind: bool) -> Question:
+def _finished(head: Head, reading: Reading, names_kind: bool, tokens: list[Token]) -> Question:
     lacks_aux = not reading.aux and not reading.modals
     verb_first = lacks_aux and any(_is_past(word) for word in reading.words[:4])
     verb_first = verb_first and head.kind in ("who", "what", "count")
@@ -105,6 +106,8 @@ def _finished(head: Head, reading: Reading, names_kind: bool) -> Question:
     if head.kind == "how" and reading.words and reading.words[-1].text == "differ":
         head = replace(head, kind="difference")
         reading.words.pop()
+    if head.kind == "what" and reading.do and not reading.anyone and _ends_in_do(tokens):
+        head = replace(head, kind="doing")
     if head.kind == "what" and reading.be and len(reading.words) > 1 and reading.words[-1].text in ("called", "named"):
         reading.words.pop()
         reading.verb = -1
@@ -114,6 +117,11 @@ def _finished(head: Head, reading: Reading, names_kind: bool) -> Question:
         reading.past or verb_first, reading.there, any(word.text == "or" for word in reading.words), reading.dummy,
         names_kind,
     )  # fmt: skip
+
+
+def _ends_in_do(tokens: list[Token]) -> bool:
+    """`What does the valve do?`: what its function is."""
+    return len(tokens) > 3 and tokens[1].text in ("do", "does") and tokens[-1].text == "do"
 
 
 def _is_past(word: Word) -> bool:
@@ -132,7 +140,6 @@ def _ordered(tokens: list[Token]) -> list[Token]:
     parts = [part for part in parts if any(token.text.isalnum() for token in part)]
     if not parts:
         return tokens
-    asks = [part for part in parts if read_head(without_fillers(_fronted(part))).kind != "tell"]
     asks = [part for part in parts if read_head(without_fillers(_fronted(part))).kind != "tell"]
     asking = (asks or parts)[-1]
     rest = [part for part in parts if part is not asking]

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pilotage.answers import words as w
-from pilotage.answers.amounts import read_amount, unit_of
+from pilotage.answers.amounts import currency_of, read_amount, unit_of
 from pilotage.answers.content import TO_DO, Reading, Word, add, closed_word, negation, set_modal, take_phrase, take_word
 from pilotage.answers.lexicon import lexicon
 from pilotage.answers.wording import Token
 
-PERSONS = {"i": "I", "we": "I", "you": "you", "me": "me", "us": "me", "my": "my", "our": "my"}
+PERSONS = {"i": "I", "we": "I", "you": "you", "me": "me", "us": "me", "my": "my", "our": "my", "your": "your"}
 OWNERS = frozenset({"my", "your", "our", "its", "their", "his", "her", "'s", "one's"})
+
+
+BINDING = frozenset({"unless", "until", "before", "after", "because", "although", "whether"})
+"""Conjunctions that still bind when a pronoun follows."""
 
 
 def read_words(tokens: list[Token], reading: Reading) -> None:
@@ -82,7 +86,7 @@ _MODAL_PHRASES = {
     "in need of": "must", "need": "must", "needs": "must", "needed": "must", "require": "must", "requires": "must",
     "required": "must", "necessary": "must",
     "the right to": "may", "used to": "formerly", "impossible for": "not able", "possible for": "able",
-    "at all": "",
+    "at all": "", "about to": "soon",
 }  # fmt: skip
 
 
@@ -133,6 +137,8 @@ def _amount(tokens: list[Token], at: int, reading: Reading) -> int:
         is_one = unit and ends and (unit[0] in ("s", "month") or raws[2:3] == ["of"])
         if is_one and reading.marker != "per":
             name, length = read_amount(["1", raws[1]], 0)
+    if not name and (sign := currency_of(raws, 0)):
+        name, length = f"unit 1 {sign}", 2
     if not name:
         unit = unit_of(raws[0], after_number=False)
         if unit is None or raws[0].lower() in ("day", "second", "min", "kilo", "bit", "bits", "days", "mole"):
@@ -152,7 +158,7 @@ def _is_counted(tokens: list[Token], at: int, reading: Reading) -> bool:
     """Whether `one` counts something here and does not stand for anybody."""
     after = tokens[at + 1].text if at + 1 < len(tokens) else ""
     if tokens[at].text == "second":
-        return reading.fresh
+        return reading.fresh and after.isalpha()
     return lexicon().knows(next(iter(lexicon().bases(after)), ""), "n") and after not in w.BE | w.DO | w.HAVE
 
 
@@ -174,12 +180,15 @@ def _grammar(tokens: list[Token], at: int, reading: Reading) -> int:
         if word in PERSONS and not (word in ("me", "us") and at and tokens[at - 1].text in ("for", "on", "to")):
             reading.pronouns.append(PERSONS[word])
         if word in ("i", "you", "we"):
-            reading.marker, reading.fresh = "", True
+            reading.marker, reading.fresh = reading.marker if reading.marker in BINDING else "", True
         return 1
     if word == "there" and reading.be:
         reading.there = True
     if word == "it" and reading.be and at <= 2 and not reading.words:
         reading.anyone = reading.dummy = True  # is it safe to …: for anybody
+    if word == "a" and after == "little":
+        add(reading, closed_word(token, "some"))
+        return 2
     if word in w.ARTICLES or word in w.DUMMIES or not token.text[0].isalnum():
         if word == ",":
             reading.marker = ""
@@ -206,7 +215,8 @@ def _grammar(tokens: list[Token], at: int, reading: Reading) -> int:
         return 1
     if word in w.QUANTIFIERS and word != "own":
         if word not in w.FREE:
-            add(reading, closed_word(token, w.QUANTIFIERS[word]))
+            is_some = word == "few" and at and tokens[at - 1].text == "a"
+            add(reading, closed_word(token, "some" if is_some else w.QUANTIFIERS[word]))
         return 1
     return 1 if word in w.FREE else 0
 

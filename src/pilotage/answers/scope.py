@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotage import __version__
-from pilotage.model.factory import model_name
+from pilotage.model.factory import base_url, model_name
 
 if TYPE_CHECKING:
     from pilotage.settings import Settings
@@ -21,10 +21,11 @@ def scope_of(settings: Settings, folder: Path, embedder: str) -> str:
     `folder` is that of the documents, `embedder` the name of what makes the vectors.
     """
     engine = settings.engine
+    models = {agent: model_name(settings, agent) for agent in settings.agents}
     told: dict[str, Any] = {
         "version": __version__, "knowledge": str(folder.resolve()), "embedder": embedder,
         "tenant": engine.cache.tenant, "crew": [engine.crew, _source(engine.crew)],
-        "models": {agent: model_name(settings, agent) for agent in settings.agents},
+        "models": models, "servers": {agent: base_url(name, engine.model) for agent, name in models.items()},
         "model": engine.model.model_dump(exclude={"name", "api_key_env", "stream"}),
         **{name: getattr(engine, name).model_dump() for name in ("policy", "evidence", "checks")},
         "agents": {name: spec.model_dump() for name, spec in settings.agents.items()},

@@ -1,13 +1,13 @@
 """The cache of verified answers as a run uses it: look before the crew is built, enter after it was accepted.
 
 An answer is served when the question asks the same (likeness.py, and a model's word where one is set), the entry is
-young enough, nothing in it would be redacted today and all its sources stand as they did. It is kept when the run was
-accepted and nothing else than documents and pages has gone into it. Nothing here ends a run: what fails is a miss.
+young enough and what its run has answered (original.py), nothing in it would be redacted today and all its sources
+stand as they did. It is kept when the run was accepted and nothing else than documents and pages has gone into it.
+Nothing here ends a run: what fails, a fault of our own too, is said once and is a miss.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -18,16 +18,20 @@ from pilotage.answers.embedding import Embedding
 from pilotage.answers.entry import Entry
 from pilotage.answers.likeness import Likeness, compare, normal_form
 from pilotage.answers.nearest import Nearest, padded
+from pilotage.answers.original import decisions_of, differs
 from pilotage.answers.scope import scope_of
 from pilotage.answers.sources import Sources
 from pilotage.answers.store import NAME, Store
-from pilotage.errors import PilotageError, StoreError, ToolError
+from pilotage.errors import PilotageError, ToolError
+from pilotage.guard.fence import clean
 from pilotage.guard.policy import KNOWLEDGE_TOOLS, PAGES
 from pilotage.model.factory import model_name
 from pilotage.names import DELEGATION
 from pilotage.report import warn
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from pilotage.crew import Kit
     from pilotage.evidence.knowledge import Knowledge
     from pilotage.evidence.vectors import Floats
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
 NEAR = 10  # entries that are compared, the nearest first
 TOLD = 0.7  # cosine from which the journal says why the nearest one was not served
 DAY = 86_400
-FAULTS = (PilotageError, OSError, sqlite3.Error)  # of the kept answers, of the documents' index, of a disk
+AHEAD = 300.0  # seconds that another machine's clock may be
 READING = frozenset(
     [*KNOWLEDGE_TOOLS, PAGES, "search_web", "check_data", *DELEGATION]
 )  # what they read is checked again
@@ -85,8 +89,10 @@ class Look:
 class Answers:
     """The verified answers of one project. `take_warnings` are for the start of the next run."""
 
-    def __init__(self, settings: Settings, knowledge: Knowledge, fetcher: Fetcher, redactor: Redactor) -> None:
-        self.settings, self.redactor = settings, redactor
+    def __init__(
+        self, settings: Settings, knowledge: Knowledge, fetcher: Fetcher, redactor: Redactor, engine: Engine
+    ) -> None:
+        self.settings, self.redactor, self.engine = settings, redactor, engine
         self.store = Store(settings.runs / NAME)
         self.embedding = Embedding.of(settings, knowledge.embedder)
         self.sources = Sources(settings, knowledge, fetcher)
@@ -98,13 +104,15 @@ class Answers:
 
     def look(self, question: str, *, fresh: bool = False) -> Look | None:
         """The best answer that stands; None where this question has no place here. A `fresh` look finds nothing."""
-        if not self.settings.engine.cache.answers or self._is_secret(question):
+        if not self.settings.engine.cache.answers:
             return None
         try:
-            form, edition = normal_form(question), self.sources.edition
+            if self._is_secret(question):
+                return None
+            form, edition = _form(question), self.sources.edition
             return Look(question, form, edition) if fresh else self._search(question, form, edition)
-        except FAULTS as error:
-            self._say(str(error))
+        except Exception as error:
+            self._say(_fault(error))
             return None
 
     def take_warnings(self) -> list[str]:
@@ -119,14 +127,17 @@ class Answers:
 
     def agreed(self, look: Look | None, kit: Kit) -> Hit | None:
         """What is served because a model agrees; the journal says why nothing is, when it was close."""
-        hit, refusal = (look.hit, look.refusal) if look else (None, None)
-        if look and hit and self._asks:
-            if not (reason := confirm(kit, self._asks, hit.entry.question, look.question)):
-                return hit
-            refusal = Refusal(hit.entry.question, hit.likeness.similarity, reason)
-        if refusal and kit.meter.ended is None:
-            content = {"question": refusal.question, "reason": refusal.reason}
-            kit.journal.append("cache", content, what="no_hit", similarity=round(refusal.similarity, 4))
+        try:
+            hit, refusal = (look.hit, look.refusal) if look else (None, None)
+            if look and hit and self._asks:
+                if not (reason := confirm(kit, self._asks, hit.entry.question, look.question)):
+                    return hit
+                refusal = Refusal(hit.entry.question, hit.likeness.similarity, reason)
+            if refusal and kit.meter.ended is None:
+                content = {"question": refusal.question, "reason": refusal.reason}
+                kit.journal.append("cache", content, what="no_hit", similarity=round(refusal.similarity, 4))
+        except Exception as error:  # of the journal, which then ends the run by itself, or a fault of our own
+            warn(self._new([_fault(error)]))
         return None
 
     def serve(self, hit: Hit, journal: Journal) -> None:
@@ -139,8 +150,16 @@ class Answers:
         )  # fmt: skip
         try:
             self.store.count_hit(entry.id, self.sources.edition)
-        except StoreError as error:
-            warn(self._new([str(error)]))
+        except Exception as error:
+            warn(self._new([_fault(error)]))
+
+    def decisions(self, hit: Hit) -> list[dict[str, Any]]:
+        """Why each sentence of it stands, by the events of the run that has given it."""
+        try:
+            return decisions_of(self.engine, hit.entry.run)
+        except Exception as error:
+            warn(self._new([_fault(error)]))
+            return []
 
     def watch(self, journal: Journal) -> set[str]:
         """The tools that the run calls, as they come."""
@@ -155,15 +174,15 @@ class Answers:
 
     def enter(self, look: Look, tools: Collection[str], kit: Kit, result: Result) -> bool:
         """Keep the answer of an accepted run that has called `tools`; False when it has no place here."""
-        if not READING.issuperset(tools) or not self._may_enter(kit, result):
-            return False
         try:
+            if not READING.issuperset(tools) or not self._may_enter(kit, result):
+                return False
             sources = self.sources.of(kit.desk.sources, [str(c["source"]) for c in result.citations])
             if not sources or look.edition != self.sources.edition:
                 return False
             self._enter(look, sources, kit, result)
-        except FAULTS as error:
-            warn(self._new([str(error)]))
+        except Exception as error:
+            warn(self._new([_fault(error)]))
             return False
         return True
 
@@ -190,27 +209,36 @@ class Answers:
         """The nearest entries, each with its likeness, the nearest first."""
         near = [pair for pair in self._index(vector).find(vector, NEAR) if pair[1] >= self.embedding.least]
         entries = self.store.entries([number for number, _ in near])
-        form = normal_form(question)
+        form = _form(question)
         for number, cosine in near:
             entry = entries.get(number)
-            if entry is not None and normal_form(entry.question) != form:  # that one was looked at already
+            if entry is not None and _form(entry.question) != form:  # that one was looked at already
                 yield Hit(entry, self._likeness(entry.question, question, cosine), same=False)
 
     def _likeness(self, old: str, new: str, cosine: float) -> Likeness:
         """What decides is the same for all embedders; a provider's cosine is only the first gate."""
-        return replace(compare(old, new, self.embedding.local), similarity=cosine)
+        return replace(compare(clean(old), clean(new), self.embedding.local), similarity=cosine)
 
     def _refuses(self, hit: Hit, question: str) -> str:
         """Why it is not served, "" when it is; an answer whose sources have changed is dropped."""
         entry, days = hit.entry, self.settings.engine.cache.answer_days
+        if hit.same and _form(entry.question) != _form(question):
+            return self._drop(entry, "it is kept under another question")
+        if entry.at > time.time() + AHEAD:
+            return self._drop(entry, "its date lies in the future")
         if entry.at < time.time() - days * DAY:
             return f"it is older than {days:g} days (cache.answer_days)"
         if self._is_secret([entry.question, entry.answer, entry.citations]):
             return "something in it would be redacted today"
+        if reason := differs(self.engine, entry):
+            return self._drop(entry, reason)
         stand = self.sources.look(entry, question)
-        if stand.dead:
-            self.store.drop(entry.id)
-        return stand.reason
+        return self._drop(entry, stand.reason) if stand.dead else stand.reason
+
+    def _drop(self, entry: Entry, reason: str) -> str:
+        """Forget an entry that will not be served again; why."""
+        self.store.drop(entry.id)
+        return reason
 
     def _may_enter(self, kit: Kit, result: Result) -> bool:
         """Whether nothing but documents and pages has gone into an accepted answer, and nothing of it is secret."""
@@ -256,3 +284,16 @@ class Answers:
         new = [text for text in texts if text not in self._said]
         self._said.update(new)
         return new
+
+
+def _form(question: str) -> str:
+    """By which the same question is found, whatever nobody sees in it."""
+    return normal_form(clean(question))
+
+
+def _fault(error: Exception) -> str:
+    """What is said of it: a sentence of ours, or what it is and says."""
+    if isinstance(error, PilotageError):
+        return str(error)
+    said = " ".join(str(error).split())[:300]
+    return f"The kept answers could not be used: {type(error).__name__}: {said}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pilotage.answers.entry import Entry, Source, sha_of
+from pilotage.checks.citations import check_quote
 from pilotage.errors import ToolError
 from pilotage.evidence.passages import cut
 from pilotage.guard.policy import PAGES, Policy, hosts_in
@@ -65,16 +66,30 @@ class Sources:
 
     def look(self, entry: Entry, question: str) -> Stand:
         """Look at all sources of an answer again; `question` is the one that is asked now."""
-        for source in entry.sources:
-            if not source.page and not self._stands(source):
-                return Stand(f"{source.source} has changed", dead=True)
+        cited = {citation.get("source") for citation in entry.citations}
+        if not cited or cited != {source.source for source in entry.sources}:
+            return Stand("its sources are not what it cites", dead=True)
+        texts: dict[str, str] = {}
+        if not (stand := self._look_at_documents(entry, texts)).holds:
+            return stand
         if entry.edition != self.edition and (new := self._new(entry)):
             return Stand(f"the documents say more now: {new}", dead=True)
-        return self._look_at_pages([source for source in entry.sources if source.page], question)
+        pages = [source for source in entry.sources if source.page]
+        stand = self._look_at_pages(pages, question, texts)
+        return _quotes_stand(entry, texts) if stand.holds else stand
 
-    def _stands(self, source: Source) -> bool:
-        passage = self._knowledge.passage(source.source)
-        return passage is not None and sha_of(passage.text) == source.sha
+    def _look_at_documents(self, entry: Entry, texts: dict[str, str]) -> Stand:
+        """Look at the passages as they were read, and whether their files are still those; adds to `texts`."""
+        for source in entry.sources:
+            if source.page:
+                continue
+            passage = self._knowledge.passage(source.source)
+            if passage is None or sha_of(passage.text) != source.sha:
+                return Stand(f"{source.source} has changed", dead=True)
+            if not self._knowledge.is_current(passage.path):
+                return Stand(f"{passage.path} has changed since it was read")
+            texts[source.source] = passage.text
+        return Stand()
 
     def _new(self, entry: Entry) -> str:
         """A passage that a search would show now, and that was not there when the answer was made; "" for none."""
@@ -83,7 +98,7 @@ class Sources:
         desk.search_knowledge(entry.question)
         return next((source for source in desk.sources if source not in entry.known), "")
 
-    def _look_at_pages(self, sources: list[Source], question: str) -> Stand:
+    def _look_at_pages(self, sources: list[Source], question: str, texts: dict[str, str]) -> Stand:
         by_page: dict[str, list[Source]] = {}
         for source in sources:
             by_page.setdefault(source.page, []).append(source)
@@ -91,11 +106,11 @@ class Sources:
         for url, cited in by_page.items():
             if time.monotonic() >= until:
                 return Stand("its pages could not be looked at in time (web.seconds)")
-            if not (stand := self._look_at(url, cited, question)).holds:
+            if not (stand := self._look_at(url, cited, question, texts)).holds:
                 return stand
         return Stand()
 
-    def _look_at(self, url: str, cited: list[Source], question: str) -> Stand:
+    def _look_at(self, url: str, cited: list[Source], question: str, texts: dict[str, str]) -> Stand:
         from pilotage.reading.page import fetch_page  # the parser is loaded with the first page
 
         policy = self._policy(f"{question} {url}" if self._finds_pages() else question)
@@ -103,8 +118,8 @@ class Sources:
             page = fetch_page(url, self._fetcher, self._settings.engine.web, lambda hop: policy.denies_url(PAGES, hop))
         except ToolError as error:
             return Stand(str(error))
-        texts = {piece.passage.source: sha_of(piece.passage.text) for piece in cut(page.document, page.url)}
-        gone = next((source.source for source in cited if texts.get(source.source) != source.sha), "")
+        texts |= {piece.passage.source: piece.passage.text for piece in cut(page.document, page.url)}
+        gone = next((source.source for source in cited if sha_of(texts.get(source.source, "")) != source.sha), "")
         return Stand(f"{gone} has changed", dead=True) if gone else Stand()
 
     def _finds_pages(self) -> bool:
@@ -115,6 +130,13 @@ class Sources:
         """Today's rules, with the hosts that `text` and web.sites name."""
         engine = self._settings.engine
         return Policy(engine.policy, self._settings.root, {}, [*hosts_in(text), *engine.web.sites])
+
+
+def _quotes_stand(entry: Entry, texts: Mapping[str, str]) -> Stand:
+    for citation in entry.citations:
+        if reason := check_quote(str(citation.get("quote") or ""), str(citation["source"]), texts):
+            return Stand(reason, dead=True)
+    return Stand()
 
 
 def _unheard(tool: str, source: str, texts: list[str]) -> None:

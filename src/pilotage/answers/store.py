@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import sqlite3
 import threading
 import time
@@ -26,6 +27,7 @@ from pilotage.record.store import identity
 NAME = "answers.sqlite"
 FORMAT = 1  # of the table; a file of another one is begun anew
 WAITS = 0.5  # seconds for a lock of another process
+LAST = 253_402_300_800.0  # unix seconds, the year 10000: what no calendar has is no time
 CLAIM = 120.0  # seconds after which a vectors' file that was begun is taken for abandoned
 
 _TABLES = """
@@ -55,14 +57,14 @@ class Store:
         """The answer to the question of that normal form."""
         with self._asking() as db:
             row = db.execute(f"select {_FIELDS} from answer where scope = ? and form = ?", (scope, _key(form)))
-            return next(map(_entry, row), None)
+            return next(iter(_whole(db, row)), None)
 
     def entries(self, numbers: Sequence[int]) -> dict[int, Entry]:
         """The entries of these numbers that are still there."""
         marks = ",".join("?" * len(numbers))
         with self._asking() as db:
             rows = db.execute(f"select {_FIELDS} from answer where id in ({marks})", list(numbers))
-            return {entry.id: entry for entry in map(_entry, rows)}
+            return {entry.id: entry for entry in _whole(db, rows)}
 
     def alive(self, numbers: Sequence[int]) -> set[int]:
         marks = ",".join("?" * len(numbers))
@@ -163,7 +165,7 @@ class Store:
         chosen = "where substr(scope, 1, length(?1)) = ?1"
         with self._asking() as db:
             rows = db.execute(f"select {_FIELDS} from answer {chosen} order by at desc limit ?2", (scope or "", most))
-            return [_entry(row) for row in rows]
+            return _whole(db, rows)
 
     def stats(self) -> dict[str, Any]:
         """Entries, scopes, hits, and what they have saved; `bytes` with the files beside it."""
@@ -194,6 +196,9 @@ class Store:
     def _failed(self, error: sqlite3.Error | OSError) -> StoreError:
         """What the caller gets to know. A file that is no whole database gives way to an empty one."""
         shown = f"{self.path.parent.name}/{self.path.name}"
+        if isinstance(error, sqlite3.Error) and str(error).startswith(_NO_TABLE):
+            self.close()  # opened again, it gets its tables
+            return StoreError(f"The answers in {shown} had lost their tables, and are begun anew")
         if isinstance(error, sqlite3.Error) and is_broken(error):
             self.close()
             with contextlib.suppress(OSError):
@@ -229,7 +234,8 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("pragma journal_mode=wal")
         db.execute("pragma synchronous=normal")
-        if db.execute("pragma user_version").fetchone()[0] != FORMAT:
+        db.text_factory = _text
+        if not _is_ready(db):
             _begin(db)
     except BaseException:
         db.close()
@@ -239,7 +245,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _begin(db: sqlite3.Connection) -> None:
     db.execute("begin immediate")
-    if db.execute("pragma user_version").fetchone()[0] != FORMAT:
+    if not _is_ready(db):
         for name in ("answer", "claim"):
             db.execute(f"drop table if exists {name}")
         for statement in _TABLES.split(";"):
@@ -250,6 +256,23 @@ def _begin(db: sqlite3.Connection) -> None:
     db.execute("commit")
 
 
+def _is_ready(db: sqlite3.Connection) -> bool:
+    """Whether it is of this format, with its tables."""
+    try:
+        db.execute(f"select form, vector, {_FIELDS} from answer limit 0")
+        db.execute("select scope, since from claim limit 0")
+    except sqlite3.OperationalError as error:
+        if str(error).startswith(_NO_TABLE):
+            return False
+        raise
+    return bool(db.execute("pragma user_version").fetchone()[0] == FORMAT)
+
+
+def _text(stored: bytes) -> str:
+    """What is no text is none that a run has answered: it is found to differ."""
+    return stored.decode("utf-8", "replace")
+
+
 def _key(form: str) -> bytes:
     return hashlib.sha256(form.encode("utf-8", "surrogatepass")).digest()[:16]
 
@@ -258,11 +281,41 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def _whole(db: sqlite3.Connection, rows: sqlite3.Cursor) -> list[Entry]:
+    """The rows as entries; one that is damaged is deleted."""
+    found = []
+    for row in rows.fetchall():
+        try:
+            found.append(_entry(row))
+        except (ValueError, TypeError, RecursionError):
+            db.execute("delete from answer where id = ?", (row[0],))
+    return found
+
+
 def _entry(row: tuple[Any, ...]) -> Entry:
+    """ValueError or TypeError when something in it is not what was stored."""
     values = dict(zip(_FIELDS.split(", "), row, strict=True))
     for name in ("citations", "sources", "known"):
         values[name] = json.loads(values[name])
-    return Entry(**{**values, "sources": [Source(*pair) for pair in values["sources"]]})
+    entry = Entry(**{**values, "sources": [Source(*pair) for pair in values["sources"]]})
+    if not _is_sound(entry):
+        raise ValueError(f"row {entry.id}")
+    return entry
 
 
+def _is_sound(entry: Entry) -> bool:
+    texts = [entry.scope, entry.question, entry.answer, entry.edition, entry.run, entry.model]
+    texts += [text for source in entry.sources for text in (source.source, source.sha)]
+    numbers = [entry.at, entry.seconds, entry.tokens, entry.hits, entry.usd or 0.0, entry.used or 0.0]
+    return (
+        isinstance(entry.known, list)
+        and isinstance(entry.citations, list)
+        and all(isinstance(cited, dict) for cited in entry.citations)
+        and all(isinstance(text, str) for text in [*texts, *entry.known])
+        and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+        and 0 <= entry.at < LAST
+    )
+
+
+_NO_TABLE = ("no such table", "no such column")
 _WITH_VECTOR = "from answer where scope = ? and id > ? and length(vector) = ?"

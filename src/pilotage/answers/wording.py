@@ -15,12 +15,14 @@ _QUOTES = str.maketrans(
 _END = " .?!…。？！"
 _COURTESY = re.compile(r"^(?:(?:hi|hello|hey)[ ,!.]+)?(?:please[ ,]+)?|[ ,]+(?:please|thanks|thank you)$")
 # Where case may tell two words apart: signs of units after a number, capitals that may spell a small word (US, IT, A).
-_CASED = re.compile(r"(?<=\d)(?P<unit>\s?[A-Za-zµ]{1,4}\b)|(?<=\s)(?P<sign>[A-Z]{1,3}\b)|[^\W\d_]+")
+_CASED = re.compile(r"(?<=\d)(?P<unit>\s?[A-Za-zµ]{1,4}\b)|(?<=\s)(?P<rate>[kKMGTP][bB](?:/s|ps)?\b)|(?<=\s)(?P<sign>[A-Z]{1,3}\b)|[^\W\d_]+")
 _TOKEN = re.compile(
     r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d|\d+/\d+|\d+(?:[.,]\d+)*[^\W\d_]*|°[A-Za-z]|[$€£¥%°#]"
     r"|(?:Dr|Mr|Mrs|Ms|Prof|St|No)\.(?=\s)|[ap]\.m\.|(?:[^\W\d_]\.){2,}"
     r"|[^\W_]+(?:'[^\W_]+)*(?:[+#]+(?!\w))?(?:/[^\W\d_]+)*(?:\.\d+)*|'(?=\s|$)|[,.;:?!()-]"
 )
+_RAISED = re.compile("[²³¹⁰-₉]")
+_RATE = re.compile(r"[kMGTP][bB](?:/s|ps)?")
 _SHORT = {
     "n't": "not", "'re": "are", "'ve": "have", "'ll": "will", "'d": "would", "'m": "am",
 }  # fmt: skip
@@ -49,15 +51,15 @@ def normal_form(question: str) -> str:
     >>> normal_form("Please,  who wrote “Emma”?") == normal_form('who wrote "Emma"')
     True
     """
-    text = unicodedata.normalize("NFKC", question).translate(_QUOTES)
-    text = text.casefold() if text.isupper() else _CASED.sub(_cased, text)
+    text = unicodedata.normalize("NFKC" if question.isascii() or not _RAISED.search(question) else "NFC", question).translate(_QUOTES)
+    text = text.lower() if text.isupper() else _CASED.sub(_cased, text)
     text = re.sub(r"\s+", " ", text).strip(_END)
     return _COURTESY.sub("", text).strip(_END) or text
 
 
 def _cased(found: re.Match[str]) -> str:
     is_sign = found["sign"] and found["sign"] != "I" and found["sign"].lower() in SMALL
-    return found[0] if found["unit"] or is_sign else found[0].casefold()
+    return found[0] if found["unit"] or found["rate"] or is_sign else found[0].lower()
 
 
 def tokenize(question: str) -> list[Token]:
@@ -73,7 +75,7 @@ def tokenize(question: str) -> list[Token]:
         raw = match.group()
         if raw == "-" and text[max(match.start() - 1, 0)].isalnum() and text[match.end() : match.end() + 1].isalnum():
             continue  # 12-month, non-refundable: two words
-        for part in _parts(raw):
+        for part in filter(None, _parts(raw)):
             is_sign = (
                 part.isupper()
                 and part != "I"
@@ -82,7 +84,8 @@ def tokenize(question: str) -> list[Token]:
                 and match.start() > 0
                 and not is_loud
             )
-            low = part if is_sign and part.lower() in SMALL else part.lower()
+            is_sign = is_sign or bool(_RATE.fullmatch(part))
+            low = part if is_sign and (part.lower() in SMALL or "b" in part.lower()[1:2]) else part.lower()
             found.append(Token(part, low.rstrip(".") or low, match.start(), match.end()))
     return found
 

@@ -34,6 +34,9 @@ CREDENTIAL = ("authorization", "cookie", "api-key", "api_key", "apikey", "token"
 ADDRESS = re.compile(r"(?:API_)?(?:BASE|BASE_URL|ENDPOINT|ENDPOINT_URL\w*|VERSION|REGION)")
 ALIASES = {"bedrock": ("AWS",), "gemini": ("GOOGLE",)}  # the other names that a provider's variables begin with
 NAMES = {field.name for field in fields(Recorded)}
+TYPES: dict[str, Any] = {  # of its fields; the others are texts
+    "task": str | None, "seq": int, "tokens": int, "usd": int | float | None, "failed": bool, "read": dict,
+}  # fmt: skip
 
 
 class CallCache:
@@ -52,11 +55,10 @@ class CallCache:
         entry = self._store.get(CALL, key)
         if entry is None or time.time() - entry.made >= self._days * DAY:
             return None
-        try:
-            values = json.loads(entry.body)
-            return Recorded(**{name: value for name, value in values.items() if name in NAMES})
-        except (ValueError, TypeError, AttributeError):  # written by another version
-            return None
+        found = _recorded(entry.body)
+        if found is None:
+            self.drop(key)
+        return found
 
     def put(self, key: str, call: Recorded) -> None:
         """Keep an answer, without the request: its key says what was asked."""
@@ -88,6 +90,16 @@ def cache_key(
     if (redactor or Redactor()).deep(parameters) != parameters:
         return None
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _recorded(body: bytes) -> Recorded | None:
+    """The call that was kept; None when it is none: another version wrote it, or somebody else."""
+    try:
+        values = json.loads(body)
+        call = Recorded(**{name: value for name, value in values.items() if name in NAMES})
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    return call if all(isinstance(getattr(call, name), TYPES.get(name, str)) for name in NAMES) else None
 
 
 class Unfixed(Exception):

@@ -149,6 +149,12 @@ class Index:
         row = self.db.execute(f"{_SELECT} where p.folder = ? and p.source = ?", (self.key, source)).fetchone()
         return Passage(*row[1:]) if row else None
 
+    def stamp(self, path: str) -> tuple[int, int] | None:
+        """Size and time of change (nanoseconds) of a file as it was read; None when there is none."""
+        found = self.db.execute("select size, mtime from file where folder = ? and path = ?", (self.key, path))
+        row: tuple[int, int] | None = found.fetchone()
+        return row
+
     def spans(self, ids: list[int]) -> dict[int, list[tuple[int, int, int]]]:
         """For each passage its sentences in order: id, start, stop."""
         found: dict[int, list[tuple[int, int, int]]] = {number: [] for number in ids}

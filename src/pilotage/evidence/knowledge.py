@@ -132,6 +132,15 @@ class Knowledge:
         with self._lock:
             return self._index.by_source(source)
 
+    def is_current(self, path: str) -> bool:
+        """Whether a file has still the size and the time of change that it was read with."""
+        try:
+            now = (self.folder / path).stat()
+        except OSError:
+            return False
+        with self._lock:
+            return self._index.stamp(path) == (now.st_size, now.st_mtime_ns)
+
     def embed_missing(self, budget_seconds: float | None = None, progress: Progress | None = None) -> int:
         """Embed sentences that have no vector yet, on a connection of its own; how many are left."""
         if self._embedder is None:

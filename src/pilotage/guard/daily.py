@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from pilotage.errors import LimitExceeded, StoreError
 from pilotage.guard.ledger import amount
 from pilotage.record.journal import Journal
-from pilotage.record.spending import Held, day_of, free, hold, spent_on
+from pilotage.record.spending import Held, day_of, fill, free, hold, is_filled, spent_on
 from pilotage.record.store import LOCKED, UNLOCK, is_locked, trying
 from pilotage.settings import CONFIG
 
@@ -29,12 +29,14 @@ class DayBudget:
 
     def __init__(self, cap: float, journal: Journal, until: Callable[[float], float]) -> None:
         self._cap, self._journal, self._until = cap, journal, until
+        self._filled = ""  # the day of which all is listed that an earlier version has recorded
 
     def admit(self, worst: float | None = None) -> Held | None:
         """Let a call start that can cost `worst`, which is held then; None holds nothing.
 
         Raises LimitExceeded when nothing is left for it, StoreError when the store cannot be read.
         """
+        self._fill()
         found: list[LimitExceeded | None] = []
         held = Held(day_of(time.time()), worst) if worst else None
 
@@ -52,6 +54,17 @@ class DayBudget:
     def drop(self, held: Held) -> None:
         """The call was not made after all."""
         self._in_store(lambda connection: free(connection, self._journal.run, held))
+
+    def _fill(self) -> None:
+        """Once a day: count what an earlier version has spent today."""
+        day = day_of(time.time())
+        if self._filled == day:
+            return
+        missing: list[bool] = []
+        self._in_store(lambda connection: missing.append(not is_filled(connection, day)), writes=False)
+        if missing[-1]:
+            self._in_store(lambda connection: fill(connection, day))
+        self._filled = day
 
     def _refusal(self, connection: Connection, worst: float) -> LimitExceeded | None:
         now = time.time()

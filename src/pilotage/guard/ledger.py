@@ -115,16 +115,17 @@ class Hold:
         self.lost: Worst | None = None  # what `lose` has booked
         self._add_held(1)
 
-    def charge(self, tokens: int, usd: float | None) -> None:
-        """Book what the call used; `usd` is None when its price is unknown."""
+    def charge(self, tokens: int, usd: float | None) -> bool:
+        """Book what the call used; `usd` is None when its price is unknown. False when that was done before."""
         with self._lock:
             if not self._release():
-                return
+                return False
             self.freed = self._day
             for account in self._accounts:
                 account.spent["tokens"] += tokens
                 account.spent["usd"] += usd or 0.0
                 account.unpriced = account.unpriced or usd is None
+        return True
 
     def drop(self) -> None:
         """Nothing was used: the call was refused, or never reached its provider."""
@@ -138,8 +139,8 @@ class Hold:
         When nothing is held, its tokens count as none and the usd of its accounts as unknown.
         """
         booked = self._worst or Worst(0, None)
-        self.charge(booked.tokens, booked.usd)
-        self.lost = self._worst
+        if self.charge(booked.tokens, booked.usd):
+            self.lost = self._worst
 
     def _release(self) -> bool:
         was_open, self._open = self._open, False

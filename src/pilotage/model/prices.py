@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from pilotage.model.catalogue import context_window, listed_rates, source
+from pilotage.model.catalogue import NATIVE, context_window, listed_rates, source
 from pilotage.model.usage import Used
 from pilotage.spec import PriceSpec, RatesSpec
 
-__all__ = ["LISTED", "Price", "Prices", "Rates", "context_window", "price"]
+__all__ = ["LISTED", "Price", "Prices", "Rates", "context_window", "plain", "price"]
 
 LOCAL = ("ollama/", "ollama_chat/", "hosted_vllm/")  # servers of one's own: no price a call
 MILLION = 1_000_000
@@ -104,13 +104,13 @@ class Prices:
     """
 
     def __init__(self, own: Mapping[str, Sequence[PriceSpec]] | None = None) -> None:
-        self._own = dict(own or {})
+        self._own = {plain(name): specs for name, specs in (own or {}).items()}
         self._patterns = sorted((name for name in self._own if name.endswith("*")), key=len, reverse=True)
 
     def of(self, model: str, at: float | None = None) -> Price | None:
         """The price of a call of `model` at a time (seconds since 1970, default now); None when nobody lists one."""
         day = datetime.fromtimestamp(time.time() if at is None else at, UTC).date()
-        for name in self._names(model):
+        for name in self.names(model):
             if spec := _in_force(self._own[name], day):
                 return _own_price(spec)
         if model.startswith(LOCAL):
@@ -123,11 +123,21 @@ class Prices:
         found = self.of(model, at)
         return found.most(prompt, completion) if found else None
 
-    def _names(self, model: str) -> list[str]:
-        """Those of one's own prices that are for the model, the nearest first; a bare name is OpenAI's."""
-        asked = (model,) if "/" in model else (model, f"openai/{model}")
+    def names(self, model: str) -> list[str]:
+        """Those of one's own prices that are for the model, the nearest first; a bare name is OpenAI's.
+
+        Case does not count. A model of a provider that is listed without its prefix is found by its bare name too.
+        """
+        model = plain(model)
+        provider, _, bare = model.rpartition("/")
+        asked = (model, *([f"openai/{model}"] if not provider else [bare] if provider in NATIVE else []))
         exact = [name for name in asked if name in self._own]
         return exact + [p for p in self._patterns if any(name.startswith(p[:-1]) for name in asked) and p not in exact]
+
+
+def plain(name: str) -> str:
+    """A model's name as one's own prices know it."""
+    return name.strip().lower()
 
 
 LISTED = Prices()  # CrewAI's list alone

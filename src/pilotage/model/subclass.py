@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from crewai import BaseLLM
@@ -135,7 +136,10 @@ def _subclass(base: Any) -> type[BaseLLM]:
 
         def _get_sync_client(self) -> Any:  # asked for right before a request: one left behind is not sent any more
             _go_on()
-            return super()._get_sync_client()
+            client = super()._get_sync_client()
+            if type(client).__module__.split(".")[0] == "openai":
+                _part_usage(client)
+            return client
 
         def _emit_stream_chunk_event(self, *args: Any, **kwargs: Any) -> None:
             _go_on()
@@ -177,6 +181,34 @@ def _note_usage(response: Any) -> None:
     attempt = current.get()
     if attempt and (block := block_of(response)):
         attempt.block = block
+
+
+def _part_usage(client: Any) -> None:
+    """Let a stream of OpenAI's client tell the usage in a piece of its own.
+
+    CrewAI 1.15 passes over whatever else stands in a piece with `usage`: DeepSeek, Mistral and vLLM put it on the last
+    piece of the answer, or on each.
+    """
+    completions = client.chat.completions
+    create = completions.create
+    if isinstance(create, partial):  # done before
+        return
+    completions.create = partial(_create, create)
+
+
+def _create(create: Any, **asked: Any) -> Any:
+    answer = create(**asked)
+    return _parted(answer) if asked.get("stream") else answer
+
+
+def _parted(stream: Any) -> Iterator[Any]:
+    with stream:
+        for piece in stream:
+            if piece.usage and piece.choices:
+                yield piece.model_copy(update={"usage": None})
+                yield piece.model_copy(update={"choices": []})
+            else:
+                yield piece
 
 
 def _go_on() -> None:

@@ -7,6 +7,7 @@ What is not covered: calls without a price, and sessions of other programs.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from pilotage.record.store import runs, spending
+from pilotage.record.store import events, runs, spending
 
 # made once: SQLAlchemy takes longer to build a statement than SQLite to run it
 _new = upsert(spending)
@@ -36,6 +37,17 @@ OF_DAY = (
            func.coalesce(func.sum(case((_is_live, spending.c.held), else_=0.0)), 0.0))
     .select_from(spending.outerjoin(runs, runs.c.run == spending.c.run)).where(spending.c.day == bindparam("of_day"))
 )  # fmt: skip
+
+UNLISTED = (
+    select(runs.c.run).outerjoin(spending, and_(spending.c.run == runs.c.run, spending.c.day == bindparam("of_day")))
+    .where(runs.c.updated >= bindparam("begin"), spending.c.run.is_(None))
+    .where(runs.c.origin == "run", runs.c.model_calls > 0)
+)  # fmt: skip
+CALLS = select(events.c.facts).where(
+    events.c.run == bindparam("of_run"), events.c.kind == "model_call",
+    events.c.at >= bindparam("begin"), events.c.at < bindparam("end"),
+)  # fmt: skip
+DAY = 86_400.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,21 @@ def spent_on(connection: Connection, day: str, now: float) -> Spent:
     return Spent(round(float(usd), 9), round(float(held), 9))
 
 
+def fill(connection: Connection, day: str) -> None:
+    """List what runs of that day have spent that are not there: an earlier version has recorded them."""
+    begin = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+    for run in connection.execute(UNLISTED, {"of_day": day, "begin": begin}).scalars().all():
+        calls = connection.execute(CALLS, {"of_run": run, "begin": begin, "end": begin + DAY}).scalars()
+        usd = round(sum(_usd_of(json.loads(facts)) for facts in calls), 9)
+        connection.execute(ADD, {"day": day, "run": run, "usd": usd, "held": 0.0, "freed": 0.0})
+
+
+def is_filled(connection: Connection, day: str) -> bool:
+    """Whether each run of that day is listed."""
+    begin = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+    return connection.execute(UNLISTED, {"of_day": day, "begin": begin}).first() is None
+
+
 def hold(connection: Connection, run: str, held: Held) -> None:
     connection.execute(ADD, {"day": held.day, "run": run, "usd": 0.0, "held": held.usd, "freed": 0.0})
 
@@ -80,8 +107,13 @@ def book(
     """Count an event of a run; `freed` was held for its call. What is held at the end may be billed: it is spent."""
     if kind == "run_ended":
         connection.execute(BOOK_HELD, {"of_run": run})
-    usd = facts.get("usd") if kind == "model_call" else None
-    usd = float(usd) if isinstance(usd, int | float) else 0.0
+    usd = _usd_of(facts) if kind == "model_call" else 0.0
     if usd or freed:
         day, amount = (freed.day, freed.usd) if freed else (day_of(at), 0.0)
         connection.execute(ADD, {"day": day, "run": run, "usd": usd, "held": 0.0, "freed": amount})
+
+
+def _usd_of(facts: Mapping[str, Any]) -> float:
+    """0 for a call without a price."""
+    usd = facts.get("usd")
+    return float(usd) if isinstance(usd, int | float) else 0.0
