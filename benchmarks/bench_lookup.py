@@ -38,6 +38,7 @@ from pilotage.answers.serving import NEAR, Answers  # noqa: E402
 from pilotage.answers.store import NAME, Store  # noqa: E402
 from pilotage.evidence.knowledge import Knowledge  # noqa: E402
 from pilotage.record.redact import Redactor  # noqa: E402
+from pilotage.record.store import open_store  # noqa: E402
 from pilotage.settings import load  # noqa: E402
 from pilotage.web.fetch import Fetcher  # noqa: E402
 from tests.support.server import good_over_http, serve  # noqa: E402
@@ -93,7 +94,8 @@ def lookups(entries: int, folder: Path) -> Iterator[tuple[str, Times]]:
     settings = load(laid_out(folder), {"cache.answers": "true"})
     settings.runs.mkdir()
     knowledge = Knowledge.open(settings.knowledge, settings.runs / "index.sqlite")
-    answers = Answers(settings, knowledge, Fetcher(settings.engine.web), Redactor())
+    engine = open_store(settings.store)
+    answers = Answers(settings, knowledge, Fetcher(settings.engine.web), Redactor(), engine)
     fill(answers, answers.store, entries)
     answers.close()
     asked = [f"{question[:-1]} on a Monday?" for question in questions()[::3]][:ASKED]
@@ -110,6 +112,7 @@ def lookups(entries: int, folder: Path) -> Iterator[tuple[str, Times]]:
     store.close()
     answers.close()
     knowledge.close()
+    engine.dispose()
 
 
 def _find(store: Store, answers: Answers, row: Any, index: Nearest | None = None) -> None:

@@ -40,7 +40,7 @@ def embed(text: str, **_: object) -> np.ndarray:
     ids = np.array([TOKENIZER.encode(text).ids], dtype=np.int64)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
     mean = SESSION.run(None, inputs)[0][0].mean(axis=0)
-    return (mean / np.linalg.norm(mean)).astype(np.float32)
+    return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
 
 
 def opened(folder: str) -> Cache:

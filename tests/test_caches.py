@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pilotage.caches import NAME
 from pilotage.outcome import Result
 from pilotage.record.journal import Event, read_events
 from pilotage.record.store import open_store
@@ -69,7 +72,7 @@ def test_a_run_that_asks_the_same_costs_no_request(load: Load, server: Server) -
     ],
 )  # fmt: skip
 def test_what_changes_an_answer_is_asked_again(
-    load: Load, server: Server, overrides: dict[str, str], requests: int
+    load: Load, server: Server, overrides: dict[str, Any], requests: int
 ) -> None:
     ask(load, server)
     assert ask(load, server, **overrides).outcome == "accepted"
@@ -111,3 +114,39 @@ def test_a_secret_in_the_question_keeps_a_run_out(load: Load, server: Server) ->
     for _ in range(2):
         run_crew(question, settings=settings)
     assert len(server.requests) == 2 * CALLS
+
+
+BAD: dict[str, Any] = {
+    "a number": {"answer": 5}, "null": {"answer": None}, "empty": {"answer": ""}, "a false price": {"usd": "y"},
+    "no calls": {"form": "calls", "answer": "[]"}, "calls that are numbers": {"form": "calls", "answer": "[1, 2]"},
+    "calls that are a mapping": {"form": "calls", "answer": "{}"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=list(BAD))
+def test_an_entry_of_another_shape_is_a_miss_and_is_replaced(load: Load, server: Server, bad: dict[str, Any]) -> None:
+    ask(load, server)
+    change(load().runs / NAME, bad)
+    assert ask(load, server).outcome == "accepted"
+    assert len(server.requests) == 2 * CALLS
+    assert ask(load, server).outcome == "accepted"
+    assert len(server.requests) == 2 * CALLS
+
+
+def change(file: Path, values: dict[str, Any]) -> None:
+    """Write this into each entry of the cache."""
+    with sqlite3.connect(file) as db:
+        for number, body in db.execute("select id, body from entries where kind = 'call'").fetchall():
+            text = json.dumps(json.loads(zlib.decompress(body)) | values)
+            db.execute("update entries set body = ? where id = ?", (zlib.compress(text.encode()), number))
+    db.close()
+
+
+def test_an_answer_that_came_on_a_retry_is_kept(load: Load) -> None:
+    faults = iter([503])
+    with serve(lambda request: next(faults, None) or good_over_http(request)) as server:
+        ask(load, server)
+        asked = len(server.requests)
+        assert asked == CALLS + 1
+        ask(load, server)
+        assert len(server.requests) == asked

@@ -27,8 +27,8 @@ from tests.support.server import serve
 
 QUESTION = "How many requests can one fault make when retries are nested?"
 COMMANDS = [
-    "run", "resume", "fork", "compare", "cache", "cost", "eval", "sessions", "show", "export", "audit", "loops", "index",
-    "page", "check-code", "check-data", "doctor", "replay", "alerts",
+    "run", "resume", "fork", "compare", "cache", "cost", "eval", "sessions", "show", "export", "audit", "loops",
+    "index", "page", "check-code", "check-data", "doctor", "replay", "alerts",
 ]  # fmt: skip
 ARGUMENTS = {
     "resume": ["last"], "fork": ["last", "--at", "1"], "compare": ["last", "last"], "cache": ["list"],

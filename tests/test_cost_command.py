@@ -86,3 +86,10 @@ def test_an_empty_store_is_said_so(project: Path, monkeypatch: pytest.MonkeyPatc
     assert json.loads(run("--json").stdout)["rows"] == []
     with pytest.raises(ConfigError, match='by "agents"'):
         run("--by", "agents")
+
+
+@pytest.mark.usefixtures("spent")
+def test_a_time_that_ends_before_it_begins_is_no_time() -> None:
+    with pytest.raises(ConfigError, match="--since 2026-11-05 is not before --until 2026-11-01"):
+        run("--since", "2026-11-05", "--until", "2026-11-01")
+    assert run("--until", "9999-12-31").exit_code == 0

@@ -212,7 +212,7 @@ def test_what_a_strict_budget_booked_for_a_lost_call_counts(store: Engine, write
     assert (total.usd, total.tokens, total.booked, total.unpriced) == (0.6, 900, 900, 0)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"models": {"m": 5}}', '"x"'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"models": {"m": 5}}', '{"models": {"m": {"calls": "x"}}}', '"x"'])
 def test_a_run_with_a_damaged_tally_is_added_up_call_by_call(store: Engine, write: Write, text: str) -> None:
     run = write(MIDNIGHT, call(0.01), call(0.02))
     with store.begin() as connection:

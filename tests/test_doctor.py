@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pilotage.doctor import examine, lines
 from pilotage.model.prices import context_window
-from pilotage.settings import Settings
+from pilotage.settings import PRICES, Settings
 
 Load = Callable[..., Settings]
 
@@ -95,3 +96,18 @@ def test_fallbacks_are_shown_by_their_names(load: Load, monkeypatch: pytest.Monk
     row = next(row for row in json.loads(json.dumps(report))["settings"] if row["key"] == "model.fallbacks")
     assert row["value"] == ["openai/other", "openai/gpt-4o"]
     assert "FallbackSpec" not in lines(report)
+
+
+def test_the_price_in_force_is_shown_and_an_entry_for_no_model_is_named(
+    load: Load, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
+    entries = "GPT-4o-mini: {input: 0.4, output: 1.6, since: 2026-01-01}\nopenai/gpt-4o-mni: {input: 1, output: 2}\n"
+    (project / PRICES).write_text(entries, "utf-8")
+    report = examine(load(model__name="openai/gpt-4o-mini"))
+    said = "$0.4 read, $1.6 said, per million tokens (prices.yaml since 2026-01-01)"
+    assert report["prices"] == {"openai/gpt-4o-mini": said}
+    assert said in lines(report)
+    assert f'{PRICES}: "openai/gpt-4o-mni" is for no model of this project' in report["warnings"]
+    assert not [line for line in report["warnings"] if "GPT-4o-mini" in line]
+    assert "crewai" in examine(load(model__name="openai/gpt-4o"))["prices"]["openai/gpt-4o"]

@@ -263,6 +263,7 @@ def test_erased_content_leaves_what_is_still_known(load: Load) -> None:
     ("arguments", "said"),
     [
         (["--continue", "20200101", AFTER], "No run begins with"),
+        (["--continue", "", AFTER], "--continue takes a run"),
         (["--continue", "last"], "--continue takes a question"),
         (["--continue", "last", "  "], "--continue takes a question"),
     ],

@@ -216,6 +216,8 @@ def _continued(name: str | None, question: str | None, settings: Any) -> Again |
     """What a follow-up question goes on from; None for a question by itself."""
     if name is None:
         return None
+    if not name.strip():
+        raise ConfigError("--continue takes a run", hint='`last` is the newest: pilotage run --continue last "…"')
     if not (question or "").strip():
         raise ConfigError("--continue takes a question", hint='pilotage run --continue last "…"')
     from pilotage.again import follow_up

@@ -51,7 +51,7 @@ def kept(settings: Settings) -> list[Entry]:
 def all_alike(monkeypatch: pytest.MonkeyPatch, *, hit: bool = True) -> None:
     """Every two questions that lie near each other ask the same, or none."""
 
-    def judge(_old: str, _new: str, _embedder: Any) -> Likeness:
+    def judge(_old: str, _new: str, _embedder: Any, *, cosine: float) -> Likeness:
         return Likeness(hit, 0.9, "says the test")
 
     monkeypatch.setattr("pilotage.answers.serving.compare", judge)

@@ -45,6 +45,8 @@ def test_pairs_come_from_stdin_too() -> None:
         ("[1]", "2 has not two texts"),
         ('{"a": "x"}', "2 has not two"),
         ('{"a": 1, "b": "x"}', "2 has"),
+        ('{"a": "\\ud800", "b": "x"}', "2 is not valid Unicode"),
+        ("[" * 100_000, "2 is not JSON"),
     ],
 )
 def test_a_bad_row_is_named_by_file_and_line(line: str, said: str, tmp_path: Path) -> None:

@@ -102,6 +102,54 @@ def test_a_provider_that_hangs_costs_its_seconds_and_not_the_run(
     assert not is_served(settings)
 
 
+@pytest.mark.parametrize(
+    ("limits", "key"),
+    [({"model_calls": 5}, "limits.model_calls"), ({"iterations": 5}, "limits.iterations"),
+     ({"tokens": 300}, "limits.tokens"), ({"usd": 0.0001}, "limits.usd")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_when_little_is_left_the_run_gets_it(
+    load: Load, monkeypatch: pytest.MonkeyPatch, says: tuple[Server, list[Any]], limits: dict[str, Any], key: str
+) -> None:
+    server, _ = says
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdefghij")
+    more: dict[str, Any] = {"cache__answers": True, "model__name": "openai/gpt-4o-mini", "model__base_url": server.url}
+    ask(load(**more))
+    all_alike(monkeypatch)
+    settings = load(**more, **{f"limits__{name}": value for name, value in limits.items()})
+    ask(settings, PARAPHRASE)
+    assert not is_served(settings)
+    assert confirmations(server) == []
+    assert key in str(events(settings, "cache")[0].content["reason"])
+
+
+def test_a_provider_that_fails_is_said_in_the_journal_and_nowhere_else(
+    load: Load, monkeypatch: pytest.MonkeyPatch, says: tuple[Server, list[Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server, words = says
+    settings = with_model(load, server)
+    ask(settings)
+    all_alike(monkeypatch)
+    words[0] = 500
+    ask(settings, PARAPHRASE)
+    reason = str(events(settings, "cache")[0].content["reason"])
+    assert "could not be asked: openai/local-model" in reason, reason
+    shown = capsys.readouterr()
+    assert "CrewAI" not in shown.out + shown.err
+
+
+def test_it_may_take_a_quarter_of_the_run(
+    load: Load, monkeypatch: pytest.MonkeyPatch, says: tuple[Server, list[Any]]
+) -> None:
+    server, words = says
+    settings = with_model(load, server, limits__seconds=4)
+    ask(settings)
+    all_alike(monkeypatch)
+    words[0] = 3.0
+    assert ask(settings, PARAPHRASE).outcome == "accepted"
+    assert "limits.seconds" in str(events(settings, "model_call")[0].content)
+
+
 def test_the_same_words_ask_no_model(load: Load, says: tuple[Server, list[Any]]) -> None:
     server, _ = says
     settings = with_model(load, server)

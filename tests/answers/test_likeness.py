@@ -150,7 +150,7 @@ def test_any_text_is_judged_without_a_fault(text: str, embedder: Embedder) -> No
 
 
 def test_normal_forms_keep_what_case_may_tell() -> None:
-    assert normal_form("What is  AI ?") == normal_form("what is ai")
+    assert compare("What is  AI ?", "what is ai").hit
     assert normal_form("Do I need IT?") != normal_form("Do I need it?")
     assert normal_form("Is it 5 GB?") != normal_form("Is it 5 Gb?")
     assert normal_form("WHO WROTE EMMA?") == normal_form("Who wrote Emma?")

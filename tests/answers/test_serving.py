@@ -168,7 +168,163 @@ def test_a_repeated_question_takes_a_twentieth_of_the_time(settings: Settings, s
     assert min(seconds[1:]) < seconds[0] / 20
 
 
+def test_who_reads_the_result_knows_that_it_is_from_before(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PILOTAGE_CACHE_ANSWERS", "true")
+    monkeypatch.chdir(settings.root)
+    first = ask(settings)
+    assert "served_from" not in first.as_json()
+    assert invoke(["run", QUESTION]) == 0
+    shown = capsys.readouterr()
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    said = f"answered on {day} by run {first.run}, same sources"
+    assert said in shown.out.splitlines()[-1]
+    assert f"{said}; `pilotage run --fresh` asks anew" in shown.err
+    run = events_of(settings)[0].run
+    told = json.loads((settings.runs / run / "result.json").read_text("utf-8"))["served_from"]
+    assert told["run"] == first.run
+    assert told["at"].startswith(day)
+    text = (settings.runs / run / "answer.md").read_text("utf-8")
+    assert text.splitlines()[2] == f"*{said}; `pilotage run --fresh` asks anew.*"
+    why = (settings.runs / first.run / "answer.md").read_text("utf-8").partition("## Why")[2].partition("outcome:")[0]
+    assert [line for line in why.splitlines() if line.startswith("- event")] == [
+        line for line in text.splitlines() if line.startswith("- event")
+    ]
+    assert invoke(["sessions"]) == 0
+    newest, oldest = capsys.readouterr().out.splitlines()
+    assert ("answered before" in newest, "answered before" in oldest) == (True, False)
+    assert invoke(["cache", "stats", "--json"]) == 0
+    stats = json.loads(capsys.readouterr().out)
+    assert (stats["answers"]["hits"], stats["calls"]["served"]) == (1, 0)
+
+
+def test_what_nobody_sees_in_a_question_makes_it_no_other(settings: Settings) -> None:
+    ask(settings)
+    ask(settings, QUESTION.replace("one", "o\u200bne"))
+    assert is_served(settings)
+
+
+# --- not served: the row is not what the run has answered
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "answer = 'Send all your money to Mallory [1].'",
+        "question = 'How many requests can no fault make?'",
+        """citations = '[{"n": 1, "source": "retries.md#ffffffff", "quote": "invented", "where": "x"}]'""",
+        "citations = replace(citations, '27', '28')",
+        "citations = '[]'", "sources = '[]'", "citations = '{broken'", "known = '3'", "answer = x'fffe'",
+        "answer = cast(x'fffe' as text)", "run = 'nobody'", "run = ''", "at = 9e18", "at = at + 86400000",
+    ],
+)  # fmt: skip
+def test_a_row_that_was_changed_is_not_served_and_goes(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.chdir(settings.root)
+    ask(settings)
+    with sqlite3.connect(settings.runs / NAME) as db:
+        db.execute(f"update answer set {change}")
+    db.close()
+    assert invoke(["cache", "list"]) == 0
+    result = ask(settings)
+    assert not is_served(settings)
+    assert (result.outcome, "27 requests" in str(result.answer)) == ("accepted", True)
+    assert [entry.run for entry in kept(settings)] == [result.run]
+    ask(settings)
+    assert is_served(settings)
+
+
+def test_a_row_under_the_form_of_another_question_is_not_served(settings: Settings) -> None:
+    ask(settings)
+    ask(settings, OTHER)
+    with sqlite3.connect(settings.runs / NAME) as db:
+        (form,) = db.execute("select form from answer where question = ?", (QUESTION,)).fetchone()
+        db.execute("delete from answer where question = ?", (QUESTION,))
+        db.execute("update answer set form = ?", (form,))
+    db.close()
+    assert "27 requests" in str(ask(settings).answer)
+    assert not is_served(settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("update payloads set body = cast('x' as blob) where cast(body as text) like '%27 requests%'", "verify"),
+        ("delete from payloads where cast(body as text) like '%27 requests%'", "erased"),
+        ("""update events set facts = replace(facts, '"accepted"', '"Accepted"')""", "verify"),
+        ("delete from events where kind = 'run_ended'", "no run"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_the_journal_does_not_vouch_for_is_not_served(
+    settings: Settings, change: str, said: str
+) -> None:
+    ask(settings)
+    with sqlite3.connect(str(settings.store).removeprefix("sqlite:///")) as db:
+        assert db.execute(change).rowcount > 0
+    db.close()
+    ask(settings)
+    assert not is_served(settings)
+    assert said in str(events(settings, "cache")[0].content["reason"])
+
+
+# --- not served: a fault of our own
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "serving.normal_form",
+        "serving.differs",
+        "sources.Sources.look",
+        "serving.Answers._is_secret",
+        "store.Store.literal",
+        "store.Store.same",
+    ],
+)
+def test_a_programming_error_costs_a_hit_and_never_the_run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    ask(settings)
+
+    def fail(*_: Any) -> Any:
+        raise AttributeError("of nobody")
+
+    monkeypatch.setattr(f"pilotage.answers.{place}", fail)
+    other_case = QUESTION.replace("How", "how")  # the same wording, not the same letters
+    assert ask(settings, other_case if "same" in place or "form" in place else QUESTION).outcome == "accepted"
+    assert not is_served(settings)
+    warnings = str(events(settings, "run_started")[0].content["warnings"])
+    assert warnings.count("The kept answers could not be used: AttributeError: of nobody") == 1
+
+
+@pytest.mark.parametrize("place", ["serving.decisions_of", "store.Store.count_hit"])
+def test_one_after_the_answer_was_found_leaves_it_standing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    first = ask(settings)
+
+    def fail(*_: Any) -> Any:
+        raise AttributeError("of nobody")
+
+    monkeypatch.setattr(f"pilotage.answers.{place}", fail)
+    assert ask(settings).answer == first.answer
+    assert is_served(settings)
+
+
 # --- not served: the sources
+
+
+def test_a_document_that_changes_while_the_runner_is_open_is_a_miss(settings: Settings) -> None:
+    runner = Runner(settings)
+    runner.answer(QUESTION)
+    edit(document(settings), "27 requests", "28 requests")
+    runner.answer(QUESTION)
+    runner.close()
+    assert not is_served(settings)
+    assert "has changed since it was read" in str(events(settings, "cache")[0].content["reason"])
+    assert "28 requests" in str(ask(settings).answer)
 
 
 def test_an_edited_document_ends_the_entry(settings: Settings) -> None:
@@ -315,6 +471,13 @@ def test_what_decides_an_answer_is_a_scope_of_its_own(load: Load, overrides: dic
     plain, other = load(), load(**overrides)
     assert scope_of(plain, plain.knowledge, "m") == scope_of(load(limits__seconds=9), plain.knowledge, "m")
     assert scope_of(plain, plain.knowledge, "m") != scope_of(other, plain.knowledge, "m")
+
+
+def test_another_server_is_another_scope(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(model__name="openai/some-model")
+    before = scope_of(settings, settings.knowledge, "m")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    assert scope_of(settings, settings.knowledge, "m") != before
 
 
 def test_another_folder_or_embedder_is_another_scope(load: Load, tmp_path: Path) -> None:

@@ -90,6 +90,37 @@ def test_a_file_that_is_no_database_gives_way_to_an_empty_one(tmp_path: Path) ->
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("citations", "{broken"), ("citations", "[1]"), ("citations", "[" * 100_000), ("sources", "[1]"),
+        ("sources", "[[1, 2]]"), ("known", "3"), ("known", "null"), ("answer", b"\xff"), ("at", "x"), ("at", 9e18),
+        ("seconds", "x"), ("usd", "x"), ("edition", b"5"),
+    ],
+)  # fmt: skip
+def test_a_damaged_row_is_deleted_and_the_others_are_listed(store: Store, column: str, value: object) -> None:
+    number = store.put(entry(1), "one", None)
+    store.put(entry(2), "two", None)
+    with sqlite3.connect(store.path) as other:
+        other.execute(f"update answer set {column} = ? where id = ?", (value, number))
+    other.close()
+    assert store.same("s" * 64, "one") is None
+    assert [found.run for found in store.listed()] == ["run-2"]
+    assert store.stats()["entries"] == 1
+
+
+@pytest.mark.parametrize("change", ["drop table answer", "drop table claim", "alter table answer drop column known"])
+def test_a_file_that_has_lost_a_table_gets_it_again(store: Store, change: str) -> None:
+    first = store.put(entry(1), "one", None)
+    with sqlite3.connect(store.path) as other:
+        other.execute(change)
+    other.close()
+    with pytest.raises(StoreError, match="begun anew"), store.claim("s"):
+        store.listed()
+    assert store.put(entry(2), "two", None) > first
+    assert [found.run for found in store.listed()] == ["run-2"]
+
+
 def test_a_locked_file_is_said_in_one_sentence_and_soon(store: Store) -> None:
     store.put(entry(1), "one", None)
     with sqlite3.connect(store.path, isolation_level=None) as other:

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from crewai import LLM, BaseLLM
 from crewai.llms.base_llm import call_stop_override
 from pydantic import BaseModel
 
+from pilotage.cache.calls import CALL as CALL_KIND
 from pilotage.cache.calls import DAY, CallCache, Unfixed, cache_key, parameters_of
 from pilotage.cache.figures import listed, stats
 from pilotage.cache.store import Store
@@ -22,7 +23,7 @@ from pilotage.model import factory
 from pilotage.model.subclass import guarded
 from pilotage.record.redact import Redactor
 from pilotage.spec import ModelSpec
-from pilotage.tape.recall import Calls
+from pilotage.tape.recall import Calls, Recall
 from pilotage.tape.tape import Recorded
 from tests.cache.conftest import SECRET
 
@@ -283,3 +284,21 @@ def test_the_list_says_whose_call_it_was(cache: CallCache, path: Path) -> None:
     assert entry["about"] == {
         "model": "m", "agent": "researcher", "task": "research", "run": CALL.run, "tokens": 12,
     }  # fmt: skip
+
+
+def test_the_number_of_the_fences_in_a_cached_answer_is_that_of_the_run_that_gets_it(store: Store) -> None:
+    calls, call = CallCache(store, 7), replace(CALL, answer="as <<<data aaaa1111 from x says")
+    first = Recall(Redactor({}), "aaaa1111", calls=calls)
+    first.keep("research", "k", call)
+    first.passed("research")
+    served = Recall(Redactor({}), "bbbb2222", calls=calls).model("research", "researcher", [], "k")
+    assert served is not None
+    assert served.call.answer == "as <<<data bbbb2222 from x says"
+
+
+@pytest.mark.parametrize("bad", [{"answer": 5}, {"usd": "y"}, {"tokens": None}, {"read": []}])
+def test_an_entry_of_another_shape_is_a_miss_and_goes(store: Store, bad: dict[str, Any]) -> None:
+    calls = CallCache(store, 7)
+    store.put(CALL_KIND, "k", json.dumps(asdict(CALL) | bad).encode())
+    assert calls.get("k") is None
+    assert store.get(CALL_KIND, "k") is None

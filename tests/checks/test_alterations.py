@@ -267,7 +267,7 @@ def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
     (root / "knowledge").mkdir()
     for name, text in DOCUMENTS.items():
         (root / "knowledge" / name).write_text(text, "utf-8")
-    runner = Runner(load(root))
+    runner = Runner(load(root, {"cache.answers": "false", "cache.calls": "false"}))
     passages = {
         hit.passage.source: hit.passage.text
         for question in QUESTIONS

@@ -53,7 +53,15 @@ def test_rows_are_read_with_what_they_know_and_empty_lines_are_skipped(tmp_path:
     assert read_questions(path) == [Question("1", "a?"), Question("7", "b?", "x")]
 
 
-@pytest.mark.parametrize("line", ["not json", "[]", '"text"', "{}", '{"id": "a"}', "null", '{"question": "a?"'])
+def test_a_question_may_hold_what_other_files_end_a_line_with(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text('{"question": "a\u2028b\x85c?"}\r\n{"question": "d?"}\n', "utf-8")
+    assert [row.question for row in read_questions(path)] == ["a\u2028b\x85c?", "d?"]
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, "not json", "[]", '"text"', "{}", '{"id": "a"}', "null", '{"question": "a?"']
+)
 def test_a_bad_row_gives_file_and_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "q.jsonl"
     path.write_text(f'{{"question": "a?"}}\n{line}\n', "utf-8")

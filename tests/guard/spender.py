@@ -36,7 +36,7 @@ def main(store: str, cap: str, kind: str) -> None:
         time.sleep(0.001)
         usd = round(random.uniform(0.2, 1) * WORST, 6)
         hold.charge(10, usd)
-        journal.append("model_call", {}, freed=hold.freed, agent="ann", model="m", usd=usd, prompt_tokens=10)
+        journal.append_call({}, hold.freed, agent="ann", model="m", usd=usd, prompt_tokens=10)
 
 
 if __name__ == "__main__":

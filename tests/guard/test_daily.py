@@ -51,7 +51,7 @@ def spend(meter: Meter, usd: float | None, worst: float | None = None) -> None:
     hold = meter.before_model_call("ann", worst=Worst(10, worst))
     hold.charge(10, usd)
     said = "unpriced" if usd is None else usd
-    meter.journal.append("model_call", {}, freed=hold.freed, agent="ann", model="m", usd=said, prompt_tokens=10)
+    meter.journal.append_call({}, hold.freed, agent="ann", model="m", usd=said, prompt_tokens=10)
 
 
 def today(store: Engine) -> tuple[float, float]:
@@ -176,7 +176,7 @@ def test_calls_under_way_in_other_runs_are_held_at_their_worst(store: Engine, ru
     assert today(store) == (0.0, 0.6)
     refusal(lambda: second.before_model_call("ann", worst=Worst(10, 0.5)))
     hold.charge(10, 0.2)
-    first.journal.append("model_call", {}, freed=hold.freed, usd=0.2, model="m")
+    first.journal.append_call({}, hold.freed, usd=0.2, model="m")
     assert today(store) == (0.2, 0.0)
     spend(run(usd_per_day=1, strict_budget=True), 0.5, worst=0.8)
 
@@ -185,7 +185,7 @@ def test_a_call_that_used_nothing_is_free_again(store: Engine, run: Make) -> Non
     meter = run(usd_per_day=1, strict_budget=True)
     hold = meter.before_model_call("ann", worst=Worst(10, 0.6))
     hold.drop()
-    meter.journal.append("model_call", {}, freed=hold.freed, usd="unpriced", failed=True, model="m")
+    meter.journal.append_call({}, hold.freed, usd="unpriced", failed=True, model="m")
     assert today(store) == (0.0, 0.0)
 
 
@@ -194,7 +194,7 @@ def test_a_call_that_is_lost_is_spent_at_its_worst(store: Engine, run: Make) -> 
     hold = meter.before_model_call("ann", worst=Worst(10, 0.6))
     hold.lose()
     assert hold.lost == Worst(10, 0.6)
-    meter.journal.append("model_call", {}, freed=hold.freed, usd=0.6, booked_tokens=10, failed=True, model="m")
+    meter.journal.append_call({}, hold.freed, usd=0.6, booked_tokens=10, failed=True, model="m")
     assert today(store) == (0.6, 0.0)
     finish(meter)
     assert today(store) == (0.6, 0.0)
@@ -256,7 +256,7 @@ def test_a_call_across_midnight_is_paid_by_the_day_that_held_it(
     hold = meter.before_model_call("ann", worst=Worst(10, 0.6))
     monkeypatch.setattr("time.time", lambda: NOON + 12 * 3600 + 1)
     hold.charge(10, 0.2)
-    meter.journal.append("model_call", {}, freed=hold.freed, usd=0.2, model="m")
+    meter.journal.append_call({}, hold.freed, usd=0.2, model="m")
     with store.connect() as connection:
         rows = connection.execute(select(spending.c.day, spending.c.usd, spending.c.held)).all()
     assert [tuple(row) for row in rows] == [("2026-11-23", 0.2, 0.0)]

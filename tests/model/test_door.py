@@ -16,7 +16,10 @@ from crewai.llms import retry as crewai_retry
 
 from pilotage.guard.limits import Ended, Meter
 from pilotage.model.door import Door, Stopped, open_door
+from pilotage.model.prices import Prices
 from pilotage.model.subclass import LEAST_CONTEXT_WINDOW
+from pilotage.record.tally import call_of
+from pilotage.spec import PriceSpec
 from tests.model.bench import Bench, Fault, Make, Provider, RateLimit
 
 # --- the class
@@ -445,6 +448,19 @@ def test_with_a_strict_budget_what_nobody_knows_is_booked_at_its_worst(
     else:
         llm.call("q")
     assert (table.meter.tokens > 2048) is booked
+    assert sum(call_of(event.facts).tokens for event in table.calls()) == table.meter.tokens
+
+
+def test_what_is_booked_stands_in_the_journal_and_in_every_sum(bench: Make) -> None:
+    table = bench(retries=0, strict_budget=True)
+    prices = Prices({"tests/model": [PriceSpec(input=1, output=2)]})
+    with pytest.raises(Stopped):
+        table.guard(lambda _: Fault(500), prices=prices).call("q")
+    (event,) = table.calls()
+    use = call_of(event.facts)
+    assert event.facts["booked_tokens"] == use.tokens == table.meter.tokens > 2048
+    assert event.facts["usd"] == use.usd == pytest.approx(table.meter.usd)
+    assert use.usd > 0.004
 
 
 def test_a_call_left_behind_is_booked_with_a_strict_budget_alone(bench: Make) -> None:

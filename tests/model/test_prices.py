@@ -244,6 +244,8 @@ def test_prices_come_with_the_settings(project: Path, load: Load) -> None:
         ("a/b: []\n", 'prices.yaml:1: "a/b": no price is listed'),
         ("a/b: [{input: 1, output: 2}, {input: 1, output: 2}]\n", 'prices.yaml:1: "a/b": two prices hold since ever'),
         ("a/b: [{input: 1, output: 2}, {input: 1}]\n", 'prices.yaml:1: "a/b.[1].output" is missing'),
+        ("a/b: {input: 1, output: 2, above: {0: {input: 1, output: 2}}}\n", 'prices.yaml:1: "a/b.above.0'),
+        ("a/b: {input: 1, output: 2}\nA/b: {input: 1, output: 2}\n", 'prices.yaml:2: "A/b" stands there already'),
         ("a*b: {input: 1, output: 2}\n", 'prices.yaml:1: "a*b": a * stands at the end'),
         ("- a\n", "prices.yaml:1: expected a mapping of names"),
     ],
@@ -252,6 +254,22 @@ def test_a_fault_names_its_line(project: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         written(project, text)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [lambda file: file.mkdir(), lambda file: file.symlink_to("nowhere")])
+def test_what_is_no_file_is_not_passed_over(project: Path, make: Callable[[Path], None]) -> None:
+    (project / PRICES).unlink()
+    make(project / PRICES)
+    with pytest.raises(ConfigError, match=r"config/prices\.yaml: "):
+        read_prices(project)
+
+
+@pytest.mark.parametrize("name", ["gpt-4o-mini", "OpenAI/GPT-4o-mini", "openai/gpt-4o-mini ", "gpt-*"])
+def test_a_name_is_found_without_its_prefix_and_whatever_its_case(name: str) -> None:
+    prices = Prices({name: [PriceSpec(input=7, output=7)]})
+    assert usd("openai/gpt-4o-mini", Used(1_000_000), prices) == 7
+    assert usd("gpt-4o-mini", Used(1_000_000), prices) == 7
+    assert usd("openrouter/gpt-4o-mini", Used(1_000_000), prices) is None
 
 
 # --- in the journal

@@ -33,6 +33,21 @@ def told(usage: dict[str, Any]) -> Used | None:
         ({"prompt_tokens": 100, "total_tokens": 120}, Used(100, 20)),
         ({"completion_tokens": 20, "total_tokens": 120}, Used(100, 20)),
         ({"prompt_tokens": 100.0, "completion_tokens": MOST}, Used(100, MOST)),
+        (LITTLE | {"completion_tokens_details": {"reasoning_tokens": 500}}, Used(100, 520, reasoning=500)),
+        (LITTLE | {"prompt_cache_hit_tokens": 60, "prompt_cache_miss_tokens": 40}, Used(100, 20, 60)),
+        (
+            {
+                "inputTokens": 7,
+                "outputTokens": 3,
+                "cacheWriteInputTokens": 9,
+                "cacheDetails": [
+                    {"ttl": "1h", "inputTokens": 4},
+                    {"ttl": "1h", "inputTokens": 2},
+                    {"ttl": "5m", "inputTokens": 3},
+                ],
+            },
+            Used(16, 3, written=9, written_long=6),
+        ),
     ],
 )
 def test_a_report_of_any_provider_is_read(usage: dict[str, Any], used: Used) -> None:

@@ -95,6 +95,34 @@ def test_a_good_answer_is_one_request_and_counted_once(bench: Make, kind: str) -
     assert table.meter.tokens == USAGE["total_tokens"]
 
 
+@pytest.mark.parametrize("kind", ["streamed", "streamed and typed"])
+@pytest.mark.parametrize("each", [False, True])
+def test_usage_beside_the_last_piece_or_each_piece_of_a_stream_takes_nothing_from_it(
+    bench: Make, kind: str, each: bool
+) -> None:
+    def play(talk: Talk) -> None:
+        so_far = {"usage": USAGE | {"completion_tokens": 1}} if each else {}
+        parts = [{"content": WHOLE[:9], **so_far}, {"content": WHOLE[9:], **so_far}]
+        talk.stream(*parts, {"finish": "stop", "usage": USAGE}, usage=None)
+
+    table = bench(retries=0)
+    with answering(play) as wire:
+        answer = ask(table, wire, kind)
+    assert answer == (Findings.model_validate_json(WHOLE) if "typed" in kind else WHOLE)
+    assert len(wire.requests) == 1
+    assert table.meter.tokens == USAGE["total_tokens"]
+
+
+def test_without_the_door_crewai_would_pass_over_a_piece_with_usage() -> None:
+    """When this fails, CrewAI reads such a piece, and `_part_usage` can go."""
+    with answering(lambda talk: talk.stream(WHOLE, {"finish": "stop", "usage": USAGE}, usage=None)) as wire:
+        llm = LLM(model=NAME, base_url=wire.url, api_key="k", stream=True)
+        ends: list[Any] = []
+        object.__setattr__(llm, "_emit_call_completed_event", lambda **facts: ends.append(facts["finish_reason"]))
+        llm.call("q")
+    assert ends == [None]
+
+
 @pytest.mark.parametrize("kind", ["plain", "streamed"])
 def test_calls_of_tools_come_through(bench: Make, kind: str) -> None:
     call = {"index": 0, "id": "c", "type": "function", "function": {"name": "today", "arguments": "{}"}}

@@ -59,7 +59,10 @@ class Talk:
         self._pieces([b" "] * count, every)
 
     def stream(self, *parts: Any, every: float = 0.0, end: str = "[DONE]", usage: Any = USAGE) -> None:
-        """Pieces of text, dicts as deltas, {"finish": reason}; `end`: "[DONE]", "close" or "break"."""
+        """Pieces of text, dicts as deltas, {"finish": reason}; `end`: "[DONE]", "close" or "break".
+
+        {"usage": …} beside these tells the usage in that piece, as some servers do.
+        """
         self._start(200, content_type="text/event-stream", transfer_encoding="chunked")
         events = [self._event(part) for part in parts]
         if usage is not None and end != "break":
@@ -71,11 +74,13 @@ class Talk:
             self.handler.wfile.write(b"0\r\n\r\n")
 
     def _event(self, part: Any) -> dict[str, Any]:
+        told = {"usage": part["usage"]} if isinstance(part, dict) and "usage" in part else {}
+        part = {name: value for name, value in part.items() if name != "usage"} if told else part
         delta = part if isinstance(part, dict) and "finish" not in part else {}
         choice = {"index": 0, "delta": {"content": part} if isinstance(part, str) else delta, "finish_reason": None}
         if isinstance(part, dict) and "finish" in part:
             choice["finish_reason"] = part["finish"]
-        return {**self._head("chat.completion.chunk"), "choices": [choice]}
+        return {**self._head("chat.completion.chunk"), "choices": [choice], **told}
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": "x", "object": kind, "created": 1, "model": self.request.get("model", "m")}

@@ -160,7 +160,12 @@ def _feast(texts: Sequence[str], at: int) -> tuple[str, int]:
 def currency_of(texts: Sequence[str], at: int) -> str:
     """The sign of a currency that two words name, or ""."""
     one, two = _get(texts, at).lower(), _get(texts, at + 1).lower()
-    return CURRENCIES.get((one, two)) or CURRENCIES.get((one, two.removesuffix("s"))) or CURRENCIES.get((one.removesuffix("s"), two)) or ""
+    return (
+        CURRENCIES.get((one, two))
+        or CURRENCIES.get((one, two.removesuffix("s")))
+        or CURRENCIES.get((one.removesuffix("s"), two))
+        or ""
+    )
 
 
 def _clock(texts: Sequence[str], at: int) -> tuple[str, int]:
@@ -223,8 +228,7 @@ def _with_unit(value: Fraction, texts: Sequence[str], at: int, length: int) -> t
         return f"amount {written(value * unit[1])} {unit[0]}", length + more
     if _RATIO.fullmatch(following[0]):
         return f"amount {written(value)} {following[0]}", length + 1
-    shown = _get(texts, at + length - 1)
-    return f"number {shown if '.' in shown else written(value)}", length  # version 3.10 is not 3.1
+    return f"number {written(value)}", length
 
 
 def _value(texts: Sequence[str], at: int) -> tuple[Fraction | None, int, str]:

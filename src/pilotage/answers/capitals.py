@@ -1,4 +1,4 @@
-"""Whether capitals tell two words apart: Polish and polish, AIDS and aids, Mb and MB, the White House and a white house.
+"""Whether capitals tell two words apart: Polish and polish, AIDS and aids, Mb and MB, Rust and rust.
 
 A capital against lower case says nothing at the beginning of a sentence, in a heading, and in a word that is no common
 one (Germany, germany). In a question typed without any capital a word may also stand for a name that is more usual
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pilotage.answers.amounts import unit_of
 from pilotage.answers.lexicon import lexicon
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _OPENING = re.compile(r"(?:^|[.?!:]\s)[\s\"'(¿¡«“‘]*(?:(?:hi|hello|hey|please|so)[ ,!.]+)*$", re.IGNORECASE)
-_SMALL = frozenset(
-    "a an the us it who is in on or no am me may as at be by do he we so to up if all can has not".split()
-)
+_WINDOW = 40  # characters looked at before a word, so that a long text costs no more than its length
+_SMALL_WORDS = "a an the us it who is in on or no am me may as at be by do he we so to up if all can has not"
+SMALL = frozenset(_SMALL_WORDS.split())
+"""Small words that capitals turn into a sign or a name."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Spelled:
     raw: str
     opens: bool
     is_name: bool = False
+    is_unit: bool = False  # a short word after a number
 
     @property
     def low(self) -> str:
@@ -51,12 +53,50 @@ def find_capital_fault(a: str, b: str) -> str:
 
 def read_spelling(question: str) -> list[Spelled]:
     """The words as written, in their order; those of a loud question and of a heading in lower case."""
-    text = unicodedata.normalize("NFC", question).replace("’", "'")
-    words = [Spelled(found[0], bool(_OPENING.search(text[: found.start()]))) for found in _WORD.finditer(text)]
+    text = _plain(question)
+    words = [
+        Spelled(found[0], _opens(text, found.start()), is_unit=_follows_number(text, found))
+        for found in _WORD.finditer(text)
+    ]
     inner = [word.raw for word in words if not word.opens and word.raw[0].isalpha()]
     if text.isupper() or (len(inner) > 2 and all(raw[0].isupper() for raw in inner)):
-        return [Spelled(word.low, word.opens) for word in words]
+        return [replace(word, raw=word.low) for word in words]
     return _named(words)
+
+
+def fold_capitals(question: str) -> str:
+    """The question without the capitals that say nothing."""
+    text = _plain(question)
+    found, end = [], 0
+    for place, word in zip(_WORD.finditer(text), read_spelling(text), strict=True):
+        found += [text[end : place.start()], word.raw if word.is_unit or _is_telling(word) else word.low]
+        end = place.end()
+    return "".join([*found, text[end:]])
+
+
+def _opens(text: str, at: int) -> bool:
+    before = text[:at] if at <= _WINDOW else "x" + text[at - _WINDOW : at]
+    return bool(_OPENING.search(before))
+
+
+def _follows_number(text: str, found: re.Match[str]) -> bool:
+    before = text[max(found.start() - 3, 0) : found.start()].rstrip(" ")
+    return before[-1:].isdigit() and len(found[0]) < 5
+
+
+def _plain(question: str) -> str:
+    return unicodedata.normalize("NFC", question).replace("’", "'")
+
+
+def _is_telling(word: Spelled) -> bool:
+    shape = _shape(word)
+    if word.raw[0].isdigit():
+        return True
+    if len(word.raw) < 4 and any(unit_of(raw, after_number=True) for raw in (word.raw, word.raw.upper())):
+        return True  # MB, Mb
+    if shape in ("mixed", "loud"):
+        return shape == "mixed" or (not is_foldable(word.low, False) and word.low != "i")
+    return shape == "title" and not (word.is_name or is_foldable(word.low, False))
 
 
 def _named(words: list[Spelled]) -> list[Spelled]:
@@ -69,7 +109,7 @@ def _named(words: list[Spelled]) -> list[Spelled]:
             end += 1
         run = words[at:end]
         is_name = any(not lexicon().is_common(word.low) for word in run)
-        found += [Spelled(word.raw, word.opens, is_name) for word in run] or [words[at]]
+        found += [replace(word, is_name=is_name) for word in run] or [words[at]]
         at = max(end, at + 1)
     return found
 
@@ -81,10 +121,14 @@ def _bases(word: Spelled) -> frozenset[str]:
 def _agree(one: Spelled, other: Spelled, is_plain: bool) -> bool:
     if one.raw == other.raw or one.low == "i" == other.low:
         return True
+    if one.raw[0].isdigit() or (one.is_unit and other.is_unit and not is_plain):
+        return one.low != other.low  # 5k, 5K; 1 Cal, 1 cal
+    if len(one.raw) < 4 and all(unit_of(word.raw, after_number=True) for word in (one, other)):
+        return False  # mg, Mg
     shapes = [_shape(one), _shape(other)]
     if "mixed" in shapes:
         return one.low != other.low or _agree_mixed(one, other, is_plain)
-    if shapes[0] == shapes[1] or "opening" in shapes and "loud" not in shapes:
+    if shapes[0] == shapes[1] or ("opening" in shapes and "loud" not in shapes):
         return True
     if "lower" not in shapes and "opening" not in shapes:
         return not lexicon().is_common(one.low) and len(one.raw) > 3  # NATO, Nato
@@ -97,7 +141,7 @@ def _agree_mixed(one: Spelled, other: Spelled, is_plain: bool) -> bool:
     if one.raw != one.low and other.raw != other.low and not (one.opens or other.opens):
         return False
     camel = one if one.raw != one.low else other
-    if any(unit_of(word.raw, after_number=True) for word in (one, other)) or len(camel.raw) < 3 and not is_plain:
+    if any(unit_of(word.raw, after_number=True) for word in (one, other)) or (len(camel.raw) < 3 and not is_plain):
         return False
     return is_foldable(camel.low, is_plain) and (is_plain or camel.raw[0].isupper())
 
@@ -105,14 +149,14 @@ def _agree_mixed(one: Spelled, other: Spelled, is_plain: bool) -> bool:
 def is_foldable(low: str, is_plain: bool) -> bool:
     """Whether the word means the same with and without its capital."""
     book = lexicon()
-    return low not in _SMALL and (not book.is_common(low) or (is_plain and book.is_mostly_name(low)))
+    return low not in SMALL and (not book.is_common(low) or (is_plain and book.is_mostly_name(low)))
 
 
 def _shape(word: Spelled) -> str:
     raw = word.raw.partition("'")[0]
     if raw == raw.lower():
         return "lower"
-    if raw.isupper() and len(raw) > 1 or raw.isupper() and not word.opens:
+    if raw.isupper() and (len(raw) > 1 or not word.opens):
         return "loud"
     if raw[0].isupper() and raw[1:] == raw[1:].lower():
         return "opening" if word.opens else "title"

@@ -90,7 +90,7 @@ def take_phrase(tokens: list[Token], at: int, reading: Reading) -> int:
     book = lexicon()
     for count in range(min(book.longest, len(tokens) - at), 1, -1):
         texts = [token.text for token in tokens[at : at + count]]
-        if texts[-1] in w.ARTICLES:
+        if texts[-1] in w.ARTICLES or _begins_phrase(tokens, at + count - 1, book):
             continue
         for first in book.bases(texts[0]) | {texts[0]}:
             for last in book.bases(texts[-1]) | {texts[-1]}:
@@ -99,6 +99,12 @@ def take_phrase(tokens: list[Token], at: int, reading: Reading) -> int:
                     add(reading, _joined(tokens[at : at + count], phrase, book))
                     return count
     return 0
+
+
+def _begins_phrase(tokens: list[Token], at: int, book: Lexicon) -> bool:
+    """`on` in `take on average`."""
+    text = " ".join(token.text for token in tokens[at : at + 2])
+    return tokens[at].text in w.PARTICLES and text in book.own and at + 2 <= len(tokens)
 
 
 def take_word(token: Token, reading: Reading) -> None:
@@ -113,7 +119,7 @@ def take_word(token: Token, reading: Reading) -> None:
         set_modal(reading, "can")
         add(reading, replace(plain_word(token, "", book), text=verb, bases=frozenset({verb}), is_participle=True))
         return
-    for prefix in PREFIXES:
+    for prefix in () if text in book.own else PREFIXES:
         base = text.removeprefix(prefix)
         if base != text and len(base) > 3 and _is_negated(text, base, book):
             add(reading, negation(token))

@@ -58,7 +58,6 @@ _TABLE: list[tuple[str, str]] = [
     (r"what (?:is|are) the differences? between", "difference"),
     (r"what (?:is|are) the (?:job|function|tasks?) of", "doing"),
     (r"what (?:is|was) the (?=population of)", "count"),
-    (r"what is the (?P<doing>average|usual|typical) time (?:spent|needed|required|taken) (?:on|for|to)", "duration"),
     (r"what is the time (?:spent|needed|required|taken) (?:on|for|to)", "duration"),
     (r"what (?:is|are) the consequences? (?:if|when|of)|what if", "what if"),
     (r"what (?:happens|happened|will happen|would happen|does happen) (?:if|when)", "what if"),

@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pilotage.answers.capitals import find_capital_fault
 from pilotage.answers.content import Word
+from pilotage.answers.lexicon import lexicon
 from pilotage.answers.order import find_fault
 from pilotage.answers.pairing import Pair, pair_words
 from pilotage.answers.question import Question, is_english, read_question
 from pilotage.answers.signs import has_formula, signs_of
 from pilotage.answers.wording import normal_form
-from pilotage.answers.words import BLAND, DESIGNATORS, LIGHT, SPANS
+from pilotage.answers.words import BLAND, DESIGNATORS, LIGHT, SPANS, SUMS
 
 if TYPE_CHECKING:
     from pilotage.evidence.embedder import Embedder
@@ -46,7 +48,10 @@ def compare(
     `similarity` is the least cosine of a hit (default 0.5). Who knows the `cosine` of both questions says so: then the
     model runs only for those that nothing else tells apart.
     """
-    if normal_form(a) == normal_form(b):
+    is_same = normal_form(a).lower() == normal_form(b).lower()  # but for capitals, which come next
+    if capital := find_capital_fault(a, b):
+        return Likeness(False, 1.0 if is_same else 0.0, capital)
+    if is_same:
         return Likeness(True, 1.0, "same words")
     if embedder is None:
         return Likeness(False, 0.0, "other words, and no embedder to judge them by")
@@ -91,8 +96,22 @@ def find_difference(a: Question, b: Question, pairs: list[Pair]) -> str:
         or _times(a, b, pairs)
         or _modals(a, b, pairs)
         or _persons(a, b)
+        or _states(a, b, pairs)
         or find_fault(a, b, pairs)
     )
+
+
+def _states(a: Question, b: Question, pairs: list[Pair]) -> str:
+    """When does it open, when is it open"""
+    if not a.kind == b.kind == "when" or a.has_do == b.has_do or a.is_passive or b.is_passive:
+        return ""
+    book = lexicon()
+    for pair in pairs:
+        word = a.words[pair.a]
+        is_last = pair.a == len(a.words) - 1 and pair.b == len(b.words) - 1
+        if is_last and word.text == b.words[pair.b].text and all(book.knows(word.text, part) for part in "av"):
+            return f"“{word.raw}” is done in one and is so in the other"
+    return ""
 
 
 def _kinds(a: Question, b: Question) -> str:
@@ -113,11 +132,23 @@ def _alone(a: Question, b: Question, pairs: list[Pair]) -> str:
         mine, theirs = ([word for word in words if word.text != "again"] for words in (mine, theirs))
     if a.kind == "what" and [word.text for word in mine + theirs] == ["how high"]:
         return ""  # how high is the rate: what is the rate
+    if a.kind == "what" and [word.text for word in mine + theirs] == ["cost"] and _is_sum(a) and _is_sum(b):
+        return ""  # how much is the fee: what is the fee
     light = LIGHT | BLAND | (SPANS if a.kind == "duration" else frozenset())
     heavy = [word for word in mine + theirs if word.kind != "word" or word.degree or not word.bases & light]
     if not heavy and not (mine and theirs):
         return ""
     return _stands_alone(mine, theirs, (heavy or mine)[0])
+
+
+def _is_sum(question: Question) -> bool:
+    """Whether the noun that is asked about, behind the inserted `cost` if there is one, is a sum of money."""
+    words = [word for word in question.words if word.text != "cost" or word.spans != ((0, 0),)]
+    for place, word in enumerate(words[:4]):
+        ends = place + 1 == len(words) or words[place + 1].marker or words[place + 1].kind != "word"
+        if ends:
+            return bool(word.bases & SUMS)
+    return False
 
 
 def _stands_alone(mine: list[Word], theirs: list[Word], word: Word) -> str:
@@ -168,6 +199,8 @@ def _modals(a: Question, b: Question, pairs: list[Pair]) -> str:
 def _free_modals(a: Question, b: Question, pairs: list[Pair]) -> frozenset[str]:
     if a.kind == "duration":
         return ABILITY | {"should", "must"}  # how long does it take, how long must it
+    if a.kind == "who" and not (a.is_anyone or b.is_anyone or a.is_passive or b.is_passive):
+        return frozenset()  # who can enter, who enters
     if a.kind != "polar":
         return ABILITY | {"should"}
     for pair in pairs:

@@ -64,6 +64,7 @@ class Moves:
             or self._is_superlative(first, second)
             or self._is_last(first, second)
             or self._is_anybody(first, second)
+            or self._is_copula(first, second)
         )
 
     def _partner(self, name: str) -> dict[int, int]:
@@ -180,6 +181,18 @@ class Moves:
         return (ends_b and not self.a.has_do and is_of(self.a, first.a, second.a)) or (
             ends_a and not self.b.has_do and is_of(self.b, second.b, first.b)
         )
+
+    def _is_copula(self, first: Pair, second: Pair) -> bool:
+        """is 5 kg the limit, is the limit 5 kg"""
+        a, b = self.a, self.b
+        if a.kind != "polar" or a.has_do or b.has_do or a.is_passive or b.is_passive or a.modals or b.modals:
+            return False
+        words = (*a.words, *b.words)
+        if any(w.degree or w.marker or w.kind not in ("word", "number") for w in words):
+            return False
+        numbers = [pair for pair in (first, second) if a.words[pair.a].kind == "number"]
+        ends = [{numbers[0].a, numbers[0].b} == {0, len(a.words) - 1}] if len(numbers) == 1 else []
+        return ends == [True] and len(a.words) == len(b.words)
 
     def _is_anybody(self, first: Pair, second: Pair) -> bool:
         """how long do I bake it, how long does it bake"""

@@ -114,7 +114,9 @@ def relation(one: Word, other: Word, near: Nearness) -> str:
     if one.degree != other.degree:
         return ""
     if one.bases & other.bases:
-        return "same"
+        return "" if _is_apart(one, other, book) else "same"
+    if " " in one.text + other.text and one.text.replace(" ", "") == other.text.replace(" ", ""):
+        return "joined"  # take off, takeoff
     if one.degree or _is_opposite(one, other, book):
         return ""
     if one.groups & other.groups and not (one.is_name and other.is_name):
@@ -131,7 +133,16 @@ def relation(one: Word, other: Word, near: Nearness) -> str:
     return ""
 
 
+def _is_apart(one: Word, other: Word, book: Lexicon) -> bool:
+    """arm, arms: a plural of another meaning"""
+    plural, single = (one, other) if book.is_own_plural(one.text) else (other, one)
+    return plural.text != single.text and book.is_own_plural(plural.text) and single.text in plural.bases
+
+
 def _is_opposite(one: Word, other: Word, book: Lexicon) -> bool:
+    """Opposites; economic and economical have grown apart as well."""
+    if any(x.endswith("ic") and x + "al" == y for x, y in ((one.text, other.text), (other.text, one.text))):
+        return True
     return any(book.is_opposite(x, y) for x in one.bases for y in other.bases)
 
 
@@ -145,8 +156,6 @@ def _is_measure(one: Word, other: Word, book: Lexicon) -> bool:
 def _has_root(one: Word, other: Word, book: Lexicon) -> bool:
     for x in one.bases:
         for y in other.bases:
-            if {x.endswith("ic") and x + "al", y.endswith("ic") and y + "al"} & {x, y}:
-                continue  # economic, economical
             if book.is_root(x, y) and not x.endswith(AGENT) and not y.endswith(AGENT):
                 return True
             if _is_adverb(x, y) or _is_adverb(y, x):

@@ -69,7 +69,9 @@ def read_question(text: str) -> Question:
         and rest[1] in ("is", "was")
         and (rest[2] == "the" or rest[3] == "'s")
     )
-    return _finished(head, reading, head.kind == "what" and is_named and not any(word.degree for word in reading.words), tokens)
+    return _finished(
+        head, reading, head.kind == "what" and is_named and not any(word.degree for word in reading.words), tokens
+    )
 
 
 def _spaced(tokens: list[Token], head: Head) -> list[Token]:

@@ -144,6 +144,10 @@ def _amount(tokens: list[Token], at: int, reading: Reading) -> int:
         if unit is None or raws[0].lower() in ("day", "second", "min", "kilo", "bit", "bits", "days", "mole"):
             return 0
         name, length = f"unit {float(unit[1]):g} {unit[0]}", 1
+    before = tokens[at - 1] if at else None
+    is_version = before and (before.raw[:1].isupper() or before.text == "version")
+    if name.startswith("number ") and "." in raws[0] and is_version:
+        name = f"number {raws[0]}"  # Python 3.10 is not 3.1
     if name.startswith("number ") and length < len(raws) and raws[length] in ("or", "and", "to"):
         other, _ = read_amount(raws, length + 1)
         if other.startswith("amount ") and raws[length + 1][:1].isdigit():

@@ -14,9 +14,16 @@ from pilotage.answers.wording import Token
 _ANYONE = "(?:i|you|we|one|people|someone)"
 _SIZE = "long|big|large"
 _RATED = "tall|high|deep|wide|heavy|thick"
+_AUX = "(?:is|are|does|do|did|was|were|can|will|has|have)"
+_UNIT = "(?P<unit>(?:square |cubic )?[a-z]+)"
+_DIMENSION = "(?:weight|load|sum|amount|speed|temperature|period)"
 _RULES = [
-    (r"^(?P<x>.+) , (?:is|are|does|do|did|was|were|can|will|has|have)(?: not)? (?:it|he|she|they|you|we|i|there)$", "{x}"),
+    (rf"^(?P<x>.+) , {_AUX}(?: not)? (?:it|he|she|they|you|we|i|there)$", "{x}"),  # is it not?
     # what is asked
+    (r"^how (?:do|does) (?P<x>.+) differ from (?P<y>.+)$", "what is the difference between {x} and {y}"),
+    (r"^what is the average time (?:spent|needed|required|taken) (?:on|for) (?P<x>.+)$",
+     "how long does {x} take on average"),
+    (r"^(?P<q>when|where|why|how) (?P<aux>do|did) they (?P<x>.+)$", "{q} {aux} people {x}"),
     (r"^what (?:is|was) the (?:birthplace|place of birth) of (?P<x>.+)$", "where was {x} born"),
     (r"^what (?:is|was) the (?:birthday|birthdate|birth date|date of birth) of (?P<x>.+)$", "when was {x} born"),
     (rf"^where (?:can|could|do|may) {_ANYONE} find (?P<x>(?:the|my) .+)$", "where is {x}"),
@@ -39,14 +46,14 @@ _RULES = [
     (r"^who (?P<be>is|are) (?:the (?:current|present)|currently the) (?P<x>.+)$", "who {be} the {x}"),
     (r"^what is the (?P<x>[a-z]+) (?:process|procedure) (?:of|for) (?P<y>.+)$", "how to {x} {y}"),
     # measures
-    (rf"^how (?:{_SIZE}) (?:is|are) (?P<x>.+) in (?P<unit>(?:square |cubic )?[a-z]+)$", "how many {unit} does {x} have"),
+    (rf"^how (?:{_SIZE}) (?:is|are) (?P<x>.+) in {_UNIT}$", "how many {unit} does {x} have"),
     (rf"^how many (?P<unit>[a-z]+) (?P<q>{_RATED}) (?P<be>is|are) (?P<x>.+)$", "how {q} {be} {x} in {unit}"),
-    (rf"^how many (?P<unit>(?:square |cubic )?[a-z]+) (?:(?:{_SIZE}) )?(?:is|are) (?P<x>.+)$", "how many {unit} does {x} have"),
-    (r"(?P<x>^.*)(?: an?) (?:weight|load|sum|amount|speed|temperature|period) of (?P<amount>[\d$€£].*)$", "{x} {amount}"),
+    (rf"^how many {_UNIT} (?:(?:{_SIZE}) )?(?:is|are) (?P<x>.+)$", "how many {unit} does {x} have"),
+    (rf"(?P<x>^.*)(?: an?) {_DIMENSION} of (?P<amount>[\d$€£].*)$", "{x} {amount}"),
     (r"^(?P<x>.*\b)half (?P<y>off\b.*)$", "{x} 50 % {y}"),
     # who it is about, and with what
     (r"^(?P<aux>do|can|may|must|should) i (?P<x>.+) (?:if|when) i am an? (?P<who>[a-z]+)$", "{aux} {who} {x}"),
-    (r"^(?P<x>.*) (?:by using|with the help of|with the use of|by means of|with the aid of) (?P<y>.+)$", "{x} with {y}"),
+    (r"^(?P<x>.*) (?:by using|by means of|with the (?:help|use|aid) of) (?P<y>.+)$", "{x} with {y}"),
     (r"^(?P<x>.*\b(?!is|are|was|were|be|been|am|about|before|after|when|while|of|for|by|from|without|to|not|the|a|than)"
      r"[a-z]+) (?:using|wearing) (?P<y>.+)$", "{x} with {y}"),
 ]  # fmt: skip

@@ -109,8 +109,15 @@ class Answers:
         try:
             if self._is_secret(question):
                 return None
-            form, edition = _form(question), self.sources.edition
-            return Look(question, form, edition) if fresh else self._search(question, form, edition)
+            edition = self.sources.edition
+            found = None if fresh else self.store.literal(self.scope, question)  # without the lexicon of a normal form
+            hit = Hit(found, Likeness(True, 1.0, "the same question"), same=True) if found else None
+            reason = self._refuses(hit, question) if hit else ""
+            if hit and not reason:
+                return Look(question, "", edition, hit=hit)
+            form = _form(question)
+            refused = [Refusal(question, 1.0, reason)] if hit else []
+            return Look(question, form, edition) if fresh else self._search(question, form, edition, refused)
         except Exception as error:
             self._say(_fault(error))
             return None
@@ -189,8 +196,7 @@ class Answers:
     def close(self) -> None:
         self.store.close()
 
-    def _search(self, question: str, form: str, edition: str) -> Look:
-        refusals: list[Refusal] = []
+    def _search(self, question: str, form: str, edition: str, refusals: list[Refusal]) -> Look:
         if (same := self.store.same(self.scope, form)) is not None:
             hit = Hit(same, Likeness(True, 1.0, "the same question"), same=True)
             if not (reason := self._refuses(hit, question)):
@@ -217,12 +223,12 @@ class Answers:
 
     def _likeness(self, old: str, new: str, cosine: float) -> Likeness:
         """What decides is the same for all embedders; a provider's cosine is only the first gate."""
-        return replace(compare(clean(old), clean(new), self.embedding.local), similarity=cosine)
+        return replace(compare(clean(old), clean(new), self.embedding.local, cosine=cosine), similarity=cosine)
 
     def _refuses(self, hit: Hit, question: str) -> str:
         """Why it is not served, "" when it is; an answer whose sources have changed is dropped."""
         entry, days = hit.entry, self.settings.engine.cache.answer_days
-        if hit.same and _form(entry.question) != _form(question):
+        if hit.same and entry.question != question and _form(entry.question) != _form(question):
             return self._drop(entry, "it is kept under another question")
         if entry.at > time.time() + AHEAD:
             return self._drop(entry, "its date lies in the future")

@@ -1,7 +1,7 @@
 """Code, formulas and signs in a question: what stands in one must stand in the other, character for character.
 
-Words that only look like code (km/h, 12-month, e-mail, U.S.) are none. What is not covered: names whose only difference
-is that of capitals.
+Words that only look like code (km/h, 12-month, e-mail, U.S.) are none. What is not covered: names of code whose
+only difference is that of capitals.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ _ALONE = re.compile(r"[^\w\s“”„«»\"'’‘….,;:?!()€$£¥%°]+")  # 
 _CODE = re.compile(
     r"[_=<>*^~@&|\\{}\[\]§]|\w\(|::|^[-+]\d|^#[a-z]|\d[eE][-+]?\d|[a-z]\.[a-z]|^[.*/]\w|\w[-+]$|\w\+\+|[²³¹⁰-₉]|\d[\"']"
 )
+_GROUP = re.compile(r"(?<!\w)\([A-Za-z]\b|\b[A-Za-z]\)|\d!")  # (a or b), 3!
 _ENDS = '?!.,;:"“”„«»‘’…'
 _DOTTED = re.compile(r"(?:[a-z]\.)+[a-z]?", re.IGNORECASE)  # p.m., U.S.
 
@@ -28,8 +29,10 @@ def signs_of(question: str) -> list[str]:
 
 
 def has_formula(question: str) -> bool:
-    """Whether a sign stands by itself: `a < b`, `x == y`."""
-    return any(_ALONE.fullmatch(chunk) and chunk not in "—–" for chunk in question.split())
+    """Whether a sign stands by itself, or brackets bind: `a < b`, `x == y`, `(a or b)`."""
+    return bool(_GROUP.search(question)) or any(
+        _ALONE.fullmatch(chunk) and chunk not in "—–" for chunk in question.split()
+    )
 
 
 def _is_code(chunk: str) -> bool:

@@ -36,6 +36,7 @@ create table if not exists answer(id integer primary key autoincrement, scope te
     edition text not null, run text not null, at real not null, model text not null, usd real, tokens integer not null,
     seconds real not null, hits integer not null default 0, used real, vector blob, unique(scope, form));
 create index if not exists answer_of_scope on answer(scope, id);
+create index if not exists answer_question on answer(scope, question);
 create index if not exists answer_age on answer(at);
 create index if not exists answer_run on answer(run);
 create table if not exists claim(scope text primary key, since real not null) without rowid;
@@ -58,6 +59,12 @@ class Store:
         with self._asking() as db:
             row = db.execute(f"select {_FIELDS} from answer where scope = ? and form = ?", (scope, _key(form)))
             return next(iter(_whole(db, row)), None)
+
+    def literal(self, scope: str, question: str) -> Entry | None:
+        """The answer to the question as it was asked, letter by letter."""
+        with self._asking() as db:
+            wanted = f"select {_FIELDS} from answer where scope = ? and question = ? order by id desc limit 1"
+            return next(iter(_whole(db, db.execute(wanted, (scope, question)))), None)
 
     def entries(self, numbers: Sequence[int]) -> dict[int, Entry]:
         """The entries of these numbers that are still there."""

@@ -9,30 +9,24 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from pilotage.answers.capitals import SMALL, fold_capitals
+
 _QUOTES = str.maketrans(
     {"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "–": "-", "—": "-", "‑": "-"}
 )
-_END = " .?!…。？！"
+_ENDS = re.compile(r"^[\s¿¡]+|(?:[\s.?…。？！]|(?<!\d)!)+$")  # 3! is a factorial
 _COURTESY = re.compile(r"^(?:(?:hi|hello|hey)[ ,!.]+)?(?:please[ ,]+)?|[ ,]+(?:please|thanks|thank you)$")
-# Where case may tell two words apart: signs of units after a number, capitals that may spell a small word (US, IT, A).
-_CASED = re.compile(r"(?<=\d)(?P<unit>\s?[A-Za-zµ]{1,4}\b)|(?<=\s)(?P<rate>[kKMGTP][bB](?:/s|ps)?\b)|(?<=\s)(?P<sign>[A-Z]{1,3}\b)|[^\W\d_]+")
 _TOKEN = re.compile(
     r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d|\d+/\d+|\d+(?:[.,]\d+)*[^\W\d_]*|°[A-Za-z]|[$€£¥%°#]"
     r"|(?:Dr|Mr|Mrs|Ms|Prof|St|No)\.(?=\s)|[ap]\.m\.|(?:[^\W\d_]\.){2,}"
     r"|[^\W_]+(?:'[^\W_]+)*(?:[+#]+(?!\w))?(?:/[^\W\d_]+)*(?:\.\d+)*|'(?=\s|$)|[,.;:?!()-]"
 )
-_RAISED = re.compile("[²³¹⁰-₉]")
 _RATE = re.compile(r"[kMGTP][bB](?:/s|ps)?")
 _SHORT = {
     "n't": "not", "'re": "are", "'ve": "have", "'ll": "will", "'d": "would", "'m": "am",
 }  # fmt: skip
 _IS = frozenset(["what", "who", "where", "when", "why", "how", "that", "it", "there", "he", "she", "which", "here"])
 _WHOLE = {"can't": ["can", "not"], "won't": ["will", "not"], "cannot": ["can", "not"], "shan't": ["shall", "not"]}
-
-
-_SMALL_WORDS = "a an the us it who is in on or no am me may as at be by do he we so to up if all can has not"
-SMALL = frozenset(_SMALL_WORDS.split())
-"""Small words that capitals turn into a sign or a name."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +45,9 @@ def normal_form(question: str) -> str:
     >>> normal_form("Please,  who wrote “Emma”?") == normal_form('who wrote "Emma"')
     True
     """
-    text = unicodedata.normalize("NFKC" if question.isascii() or not _RAISED.search(question) else "NFC", question).translate(_QUOTES)
-    text = text.lower() if text.isupper() else _CASED.sub(_cased, text)
-    text = re.sub(r"\s+", " ", text).strip(_END)
-    return _COURTESY.sub("", text).strip(_END) or text
-
-
-def _cased(found: re.Match[str]) -> str:
-    is_sign = found["sign"] and found["sign"] != "I" and found["sign"].lower() in SMALL
-    return found[0] if found["unit"] or found["rate"] or is_sign else found[0].lower()
+    text = unicodedata.normalize("NFC", question).translate(_QUOTES)
+    text = _ENDS.sub("", re.sub(r"\s+", " ", fold_capitals(text)))
+    return _ENDS.sub("", _COURTESY.sub("", text)).strip() or text
 
 
 def tokenize(question: str) -> list[Token]:

@@ -79,9 +79,12 @@ _LIGHT_WORDS = (
 )
 LIGHT = frozenset(_LIGHT_WORDS.split())
 """Verbs that say nothing of their own beside the nouns of the other wording."""
-BLAND = frozenset({"person", "people", "thing", "way", "order", "case", "take place", "happen", "occur"})
+BLAND = frozenset({"person", "people", "thing", "way", "case", "take place", "happen", "occur"})
 SPANS = frozenset({"last", "take"})
 """How long does it last: the verb says no more than the question."""
+_SUMS_WORDS = "fee price charge rent fine penalty toll tax fare premium surcharge tariff cost bill"
+SUMS = frozenset(_SUMS_WORDS.split())
+"""What is a sum of money: how much it is, and what it is, are one question."""
 DESIGNATORS = frozenset({"code", "number", "version", "no", "nr"})
 """Nouns that may stand between a thing and its number: status 404, status code 404."""
 

@@ -261,8 +261,8 @@ class Door:
 
     def _record(self, asked: Asked, attempt: Attempt, bill: Bill, facts: dict[str, Any], **outcome: str) -> None:
         used = bill.used
-        self.journal.append(
-            "model_call", {"request": asked.request, **outcome}, freed=bill.freed,
+        self.journal.append_call(
+            {"request": asked.request, **outcome}, bill.freed,
             agent=self.agent, task=self.meter.task_of(self.agent), model=asked.model.name, attempt=attempt.number,
             prompt_tokens=used.prompt, completion_tokens=used.completion, cached_tokens=used.cached or None,
             written_tokens=used.written or None, written_long_tokens=used.written_long or None,

@@ -93,13 +93,15 @@ class Journal:
         """Call `listener(event)` after each append, in the writing thread."""
         self._listeners.append(listener)
 
-    def append(
-        self, kind: str, content: dict[str, Any] | None = None, *, freed: Held | None = None, **facts: Any
-    ) -> Event:  # fmt: skip
-        """Redact, hash, store; returns the event. `content` values that are not text are stored as JSON.
+    def append(self, kind: str, content: dict[str, Any] | None = None, **facts: Any) -> Event:
+        """Redact, hash, store; returns the event. `content` values that are not text are stored as JSON."""
+        return self._write(kind, content, facts, None)
 
-        `freed` is what the budget of the day held for this call: it is free again with what the call has cost.
-        """
+    def append_call(self, content: dict[str, Any], freed: Held | None, **facts: Any) -> Event:
+        """A call of a model. With what it has cost, what the budget of the day held for it is free again."""
+        return self._write("model_call", content, facts, freed)
+
+    def _write(self, kind: str, content: dict[str, Any] | None, facts: dict[str, Any], freed: Held | None) -> Event:
         cleaned = self.redactor.tree(content or {})  # before it is JSON, where a secret may stand escaped
         texts = {name: self.redactor.text(as_text(value)) for name, value in cleaned.items()}
         digests = {name: digest(text) for name, text in texts.items()}

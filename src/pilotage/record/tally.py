@@ -48,8 +48,11 @@ class Use:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Use:
-        """One that was stored, by this version or another: what that has not counted is 0."""
-        return cls(**_known(cls, stored))
+        """One that was stored, by this version or another: what that has not counted is 0. TypeError for no figures."""
+        known = _known(cls, stored)
+        if not all(isinstance(value, int | float) for value in known.values()):
+            raise TypeError("a figure of a tally is no number")
+        return cls(**known)
 
     def add(self, call: Use) -> None:
         """One more call, as `call_of` has read it."""
@@ -76,13 +79,14 @@ def call_of(facts: Mapping[str, Any]) -> Use:
         return Use(served=1, saved_usd=float(saved or 0), saved_unpriced=int(saved is None))
     usd = facts.get("usd", UNPRICED)
     prompt, completion = int(facts.get("prompt_tokens") or 0), int(facts.get("completion_tokens") or 0)
-    if usd == UNPRICED and facts.get("failed") and not (prompt or completion or facts.get("estimated")):
+    booked = int(facts.get("booked_tokens") or 0)
+    if usd == UNPRICED and facts.get("failed") and not (prompt or completion or booked or facts.get("estimated")):
         usd = 0.0
     return Use(
         1, prompt, completion, int(facts.get("cached_tokens") or 0), 0.0 if usd == UNPRICED else float(usd),
         int(usd == UNPRICED), int(bool(facts.get("failed"))), float(facts.get("seconds") or 0),
         int(facts.get("reasoning_tokens") or 0), int(facts.get("written_tokens") or 0),
-        booked=int(facts.get("booked_tokens") or 0),
+        booked=booked,
     )  # fmt: skip
 
 

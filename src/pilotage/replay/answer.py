@@ -107,9 +107,9 @@ def _passages(result: str) -> list[tuple[str, str]]:
         return []
     rows = [read, *(read.get("passages") or [])] if isinstance(read, dict) else read if isinstance(read, list) else []
     return [
-        (str(row["source"]), row["text"])
+        (str(row["source"]), text)
         for row in rows
-        if isinstance(row, dict) and "source" in row and isinstance(row.get("text"), str)
+        if isinstance(row, dict) and "source" in row and isinstance(text := row.get("text", row.get("quote")), str)
     ]
 
 
