@@ -72,7 +72,8 @@ def test_what_hangs_does_not_hold_up_the_exit(project: Path, tmp_path: Path) -> 
     assert line.startswith("outcome: failed"), line
     assert delay < of_usual + LATE
     _, events, _ = left(project)
-    assert [e.facts["what"] for e in events if e.kind == "abandoned"] == ["sleep", "model call"]
+    left_behind = [e.facts["what"] for e in events if e.kind == "abandoned"]
+    assert left_behind in (["sleep", "model call"], ["sleep"])  # the client's own time-out may come just before ours
 
 
 def test_sigterm_in_the_middle_of_a_hang_ends_the_run_in_order(project: Path) -> None:

@@ -193,7 +193,7 @@ def test_a_journal_that_cannot_be_written_is_no_fault_of_the_model(
         raise StoreError("The journal cannot be written: disk full")
 
     llm = table.guard(lambda _: "x", "tests/a", fallbacks=others)
-    monkeypatch.setattr(type(table.journal), "append", fail)
+    monkeypatch.setattr(type(table.journal), "_write", fail)
     with pytest.raises(Stopped, match="disk full"):
         llm.call("q")
     assert others.models[0].llm._calls == 0
