@@ -98,7 +98,7 @@ def ask(settings: Settings, docs: Path, rows: list[Row], variant: Variant) -> li
         runner = Runner(settings, knowledge=folder)
         for row in group:
             began = time.perf_counter()
-            result = runner.answer(row["question"], write=False)
+            result = runner.answer(row["question"], write=False, fresh=True)
             answers.append((row, result, time.perf_counter() - began))
         runner.close()
     return answers

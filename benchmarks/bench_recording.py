@@ -115,7 +115,7 @@ def measure(made: dict[str, Runner], rounds: int) -> dict[str, list[float]]:
             gc.freeze()  # a pause over all that CrewAI has imported falls on any run, longer than what is measured
         for way in ways if number % 2 else reversed(ways):
             began = time.perf_counter()
-            result = made[way].answer(QUESTION, write=False)
+            result = made[way].answer(QUESTION, write=False, fresh=True)
             took = time.perf_counter() - began
             assert result.outcome == "accepted", result.reason
             if number >= WARM:

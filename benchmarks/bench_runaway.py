@@ -150,7 +150,7 @@ def ours(url: str, in_text: bool, root: Path) -> str:
         "agents.researcher.max_iter": str(MAX_ITER), "agents.researcher.max_execution_time": "600",
         "limits.seconds": "600", "limits.model_calls": "1000", "limits.tool_calls": "1000", "limits.tokens": "10000000",
     }  # fmt: skip
-    result = run_crew(QUESTION, settings=load(root, overrides))
+    result = run_crew(QUESTION, settings=load(root, overrides), fresh=True)
     return _shortened(f"{result.outcome}: {result.reason}")
 
 

@@ -36,6 +36,7 @@ from tests.support.chaos import Chaos, Exchange, Play, serve  # noqa: E402
 WARM = 50  # runs before memory is compared
 GROWTH = 1.05
 SHARE_OF_FAULTS = 0.25
+QUESTION = "How many requests can one fault make?"
 CAPS = {
     "limits.seconds": "5", "limits.call_seconds": "0.5", "limits.tool_seconds": "0.5", "limits.retries": "1",
     "agents.researcher.max_execution_time": "2",
@@ -104,7 +105,7 @@ def soak(project: Path, provider: Chaos, runs: int) -> tuple[list[dict[str, int]
     for number in range(runs):
         streamed = "true" if number % 2 else "false"
         runner.settings = load(project, CAPS | model | {"model.stream": streamed})
-        outcomes[runner.answer("How many requests can one fault make?", write=number % 10 == 0).outcome] += 1
+        outcomes[runner.answer(QUESTION, write=number % 10 == 0, fresh=True).outcome] += 1
         provider.requests.clear()
         gc.collect()
         samples.append(sample())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import certifi
 import pytest
+from sqlalchemy import Engine
 
 import pilotage
 from pilotage import settings as pilotage_settings
@@ -19,6 +20,7 @@ from pilotage.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 LOOPBACK = ("127.", "::1", "localhost")
+CACHES = ("PILOTAGE_CACHE_ANSWERS", "PILOTAGE_CACHE_CALLS")
 DOCUMENT = """# Retries
 
 Who retries decides what a fault costs.
@@ -63,14 +65,24 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name in ("MODEL", "QUESTION") or name.startswith(("PILOTAGE_", "OPENAI_")) or name.endswith("_API_KEY"):
             monkeypatch.delenv(name)
-    for cache in ("ANSWERS", "CALLS"):
-        monkeypatch.setenv(f"PILOTAGE_CACHE_{cache}", "false")
+    for cache in CACHES:
+        monkeypatch.setenv(cache, "false")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the project's configuration with one small document."""
     return lay_out(tmp_path / "project")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Engine]:
+    """An empty journal."""
+    from pilotage.record.store import open_store
+
+    engine = open_store(tmp_path / "runs" / "pilotage.sqlite")
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -107,5 +119,7 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _crewai_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    for cache in CACHES:  # before fixtures of modules, which may make runs too
+        os.environ[cache] = "false"
     os.environ["CREWAI_STORAGE_DIR"] = str(tmp_path_factory.mktemp("crewai"))
     assert pilotage.__version__

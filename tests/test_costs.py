@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,19 +15,12 @@ from pilotage.costs import BY, Costs, check_group, costs, moment
 from pilotage.errors import ConfigError
 from pilotage.record.journal import Event, Journal
 from pilotage.record.redact import Redactor
-from pilotage.record.store import events, open_store, runs
+from pilotage.record.store import events, runs
 from pilotage.record.tally import Tally, Use
 
 DAY = 86_400.0
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
 Write = Callable[..., str]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_store(tmp_path / "runs" / "pilotage.sqlite")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -14,18 +14,11 @@ from sqlalchemy import Engine, insert
 from pilotage.alerts.watcher import Watcher
 from pilotage.record.journal import Journal
 from pilotage.record.redact import Redactor
-from pilotage.record.store import open_store, runs
+from pilotage.record.store import runs
 from pilotage.spec import AlertRule, AlertSpec, LimitSpec
 
 Ended = Callable[..., str]
 Watch = Callable[..., Any]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_store(tmp_path / "runs" / "pilotage.sqlite")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

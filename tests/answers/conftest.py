@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from pilotage.evidence.embedder import Embedder
+from pilotage.evidence.embedder import Embedder, find
 
 
 @cache
 def _loaded(folder: Path) -> Embedder:
     return Embedder(folder)
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Embedder:
+    folder = find()
+    assert folder
+    return _loaded(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -74,13 +74,6 @@ PARAPHRASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def embedder() -> Embedder:
-    folder = find()
-    assert folder
-    return Embedder(folder)
-
-
 @pytest.mark.parametrize(("a", "b"), CONTRASTS)
 def test_a_question_that_asks_something_else_is_never_served(a: str, b: str, embedder: Embedder) -> None:
     there, back = compare(a, b, embedder, 0.0), compare(b, a, embedder, 0.0)

@@ -25,6 +25,7 @@ LISTS = {
     "makers": pairing.MAKERS,
     "estranged adverbs": pairing.ESTRANGED,
 }
+NUMBERS = frozenset().union(amounts.ONES, amounts.TENS, amounts.SCALES, amounts.ORDINALS, amounts.MONTHS)
 BEYOND = ("inch", "mile", "pound", "ounce", "fahrenheit", "psi", "bar", "mph", "calorie", "acre", "gallon")
 
 
@@ -33,7 +34,7 @@ def contrasts() -> set[str]:
     if not QUESTIONS.exists():
         pytest.skip("benchmarks/data/questions.jsonl is not in this checkout")
     rows = map(json.loads, QUESTIONS.read_text("utf-8").splitlines())
-    found = {word.lower() for row in rows for word in row.get("words", [])} - words.CLOSED - amounts.NUMBER_WORDS
+    found = {word.lower() for row in rows for word in row.get("words", [])} - words.CLOSED - NUMBERS
     return {base for word in found for base in (word, *lexicon().bases(word))}
 
 

@@ -82,13 +82,6 @@ ALIKE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def embedder() -> Embedder:
-    folder = find()
-    assert folder
-    return Embedder(folder)
-
-
 @pytest.mark.parametrize(("a", "b"), APART)
 def test_a_small_mark_that_changes_the_question_is_seen(a: str, b: str, embedder: Embedder) -> None:
     there, back = compare(a, b, embedder, 0.0), compare(b, a, embedder, 0.0)

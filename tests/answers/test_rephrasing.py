@@ -125,13 +125,6 @@ PARAPHRASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def embedder() -> Embedder:
-    folder = find()
-    assert folder
-    return Embedder(folder)
-
-
 @pytest.mark.parametrize(("a", "b"), CONTRASTS)
 def test_a_neighbour_of_a_turn_of_phrase_is_never_served(a: str, b: str, embedder: Embedder) -> None:
     assert not compare(a, b, embedder, 0.0).hit

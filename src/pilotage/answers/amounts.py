@@ -29,7 +29,6 @@ ORDINALS = {word: number for number, word in enumerate(_ORDINALS.split())}
 MONTHS = {word: number for number, words in enumerate(_MONTHS.split(), 1) for word in words.split("/")}
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "k": 1000,
           "dozen": 12}  # fmt: skip
-NUMBER_WORDS = frozenset(ONES) | frozenset(TENS) | frozenset(SCALES) | frozenset(ORDINALS) | frozenset(MONTHS)
 
 _TENTHS = {"deci d": 1, "centi c": 2, "milli m": 3, "micro µ μ": 6, "nano n": 9}
 _FOLDS = {"hecto h": 100, "kilo k": 10**3, "mega M": 10**6, "giga G": 10**9}

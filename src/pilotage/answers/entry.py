@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +43,3 @@ class Entry:
     id: int = 0
     hits: int = 0
     used: float | None = None
-
-
-def sha_of(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -171,9 +171,6 @@ class Lexicon:
     def is_root(self, one: str, other: str) -> bool:
         return other in self._roots.get(one, ())
 
-    def roots(self, word: str) -> set[str]:
-        return self._roots.get(word, set())
-
     def is_opposite(self, one: str, other: str) -> bool:
         return (one, other) in self._opposites or (other, one) in self._opposites
 

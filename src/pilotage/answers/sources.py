@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pilotage.answers.entry import Entry, Source, sha_of
+from pilotage.answers.entry import Entry, Source
 from pilotage.checks.citations import check_quote
 from pilotage.errors import ToolError
 from pilotage.evidence.passages import cut
 from pilotage.guard.policy import PAGES, Policy, hosts_in
+from pilotage.record.journal import digest
 from pilotage.tools.desk import Desk
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Sources:
             passage = self._knowledge.passage(name)
             if not Source(name, "").page and (passage is None or passage.text != text):
                 return None
-        return [Source(name, sha_of(texts[name])) for name in dict.fromkeys(cited)]
+        return [Source(name, digest(texts[name])) for name in dict.fromkeys(cited)]
 
     def known(self, question: str, read: Iterable[str]) -> list[str]:
         """The passages that a search finds now, and what the run has `read`."""
@@ -84,7 +85,7 @@ class Sources:
             if source.page:
                 continue
             passage = self._knowledge.passage(source.source)
-            if passage is None or sha_of(passage.text) != source.sha:
+            if passage is None or digest(passage.text) != source.sha:
                 return Stand(f"{source.source} has changed", dead=True)
             if not self._knowledge.is_current(passage.path):
                 return Stand(f"{passage.path} has changed since it was read")
@@ -119,7 +120,7 @@ class Sources:
         except ToolError as error:
             return Stand(str(error))
         texts |= {piece.passage.source: piece.passage.text for piece in cut(page.document, page.url)}
-        gone = next((source.source for source in cited if sha_of(texts.get(source.source, "")) != source.sha), "")
+        gone = next((source.source for source in cited if digest(texts.get(source.source, "")) != source.sha), "")
         return Stand(f"{gone} has changed", dead=True) if gone else Stand()
 
     def _finds_pages(self) -> bool:

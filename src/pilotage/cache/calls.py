@@ -9,7 +9,6 @@ under the same name, until the entry is older than cache.call_days.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pilotage.cache.store import Store
+from pilotage.record.journal import digest
 from pilotage.record.redact import SHORTEST_VALUE, Redactor, is_secret
 from pilotage.tape.tape import Recorded
 
@@ -89,7 +89,7 @@ def cache_key(
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     if (redactor or Redactor()).deep(parameters) != parameters:
         return None
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return digest(text)
 
 
 def _recorded(body: bytes) -> Recorded | None:

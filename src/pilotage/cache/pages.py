@@ -7,7 +7,6 @@ What is not covered: databases and services, which are always asked.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -18,6 +17,7 @@ from typing import Any
 from pilotage.cache.freshness import Terms
 from pilotage.cache.served import note
 from pilotage.cache.store import Entry, Store
+from pilotage.record.journal import digest
 
 PAGE, SEARCH = "page", "search"
 KEPT = 30 * 86_400.0  # seconds for which a page that can be asked about outlives its time
@@ -146,4 +146,4 @@ def _read(key: str, entry: Entry) -> Kept | None:
 
 def _hash(parts: Sequence[Any]) -> str:
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return digest(text)

@@ -7,11 +7,12 @@ a secret alone have one key, which is why the caches never take a request that r
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from pilotage.record.journal import digest
 
 IDS = re.compile(r'"(?:tool_call_id|id)":"((?:[^"\\]|\\.)*)"')
 OF_ONE_PROVIDER = "raw_tool_call_parts"  # what CrewAI keeps in a message for Gemini alone
@@ -20,12 +21,12 @@ SHOWN = "#"  # in place of a fence's number
 
 def model_key(request: Mapping[str, Any], number: str) -> str:
     """The key of a request to a model, redacted already: its model, messages, tools and the type that is wanted."""
-    return _hash(normalised(request, number))
+    return digest(normalised(request, number))
 
 
 def tool_key(name: str, arguments: Any, number: str) -> str:
     """The key of a call of a tool, its arguments redacted already."""
-    return _hash(_without({"tool": name, "arguments": arguments}, number))
+    return digest(_without({"tool": name, "arguments": arguments}, number))
 
 
 def normalised(request: Mapping[str, Any], number: str) -> str:
@@ -49,7 +50,3 @@ def _bare(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _bare(item) for key, item in value.items() if key != OF_ONE_PROVIDER}
     return [_bare(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -24,6 +24,7 @@ from pilotage.evidence.pages import Pages
 from pilotage.evidence.passages import Passage
 from pilotage.guard.hosts import hosts_in
 from pilotage.guard.policy import KNOWLEDGE_TOOLS, PAGES, Policy
+from pilotage.record.journal import digest
 from pilotage.spec import EngineSpec
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Desk:
         """The sources of this run that a tool's result names, with the digest of each text."""
         named = dict.fromkeys(str(entry["source"]) for entry in _entries(result))
         return {
-            source: {"where": self.where[source], "sha": _digest(self.sources[source])}
+            source: {"where": self.where[source], "sha": digest(self.sources[source])}
             for source in named
             if source in self.sources
         }
@@ -170,9 +171,9 @@ class Desk:
 
     def _text_of(self, source: str, sha: str, shown: str) -> str | None:
         """The text of that digest: as the result shows it, else as it stands in the documents, or was put back, now."""
-        passage = None if _digest(shown) == sha else self.knowledge.passage(source)
+        passage = None if digest(shown) == sha else self.knowledge.passage(source)
         texts = (shown, passage.text if passage else "", self.sources.get(source, ""))
-        return next((text for text in texts if _digest(text) == sha), None)
+        return next((text for text in texts if digest(text) == sha), None)
 
     def close(self) -> None:
         with self._lock:
@@ -260,10 +261,6 @@ def _entries(result: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(result, list):
         for value in result:
             yield from _entries(value)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _as_passage(passage: Passage) -> dict[str, Any]:
