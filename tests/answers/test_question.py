@@ -91,3 +91,8 @@ def test_base_forms_and_degrees() -> None:
     assert [book.degree(word) for word in ("larger", "best", "offer", "west", "west")] == ["more", "most", "", "", ""]
     assert book.rank("purchase", "buy") == (1, 1)
     assert book.is_opposite("hot", "cold")
+
+
+def test_a_question_may_end_with_a_bound() -> None:
+    assert [word.raw for word in read_question("What is the size of an upload limited to?").words]
+    assert read_question("How many seats is a booking limited to").kind == "count"

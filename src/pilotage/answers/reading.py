@@ -37,6 +37,8 @@ def _texts(tokens: list[Token], at: int, count: int) -> str:
 
 
 def _bound(tokens: list[Token], at: int, reading: Reading) -> int:
+    if at >= len(tokens):  # "what is it limited to" ends there
+        return 0
     for count in (4, 3, 2):
         name = w.PHRASES.get(_texts(tokens, at, count))
         if name and read_amount([token.raw for token in tokens], at + count)[1]:
