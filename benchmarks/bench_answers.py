@@ -2,6 +2,7 @@
 
     python benchmarks/bench_answers.py                       the half that rules and lists were tuned on
     python benchmarks/bench_answers.py --half untouched      the other one
+    python benchmarks/bench_answers.py --half all --data benchmarks/data/questions_2.jsonl      pairs after the rules
     python benchmarks/bench_answers.py --gptcache            and GPTCache with the same vectors, in an environment apart
 
 A pair is a question that was answered before and a new one. A hit on a contrast pair serves the answer to another

@@ -94,5 +94,13 @@ def test_base_forms_and_degrees() -> None:
 
 
 def test_a_question_may_end_with_a_bound() -> None:
-    assert [word.raw for word in read_question("What is the size of an upload limited to?").words]
+    read = read_question("What is the size of an upload limited to?")
+    assert [word.raw for word in read.words] == ["size", "upload", "limited"]
     assert read_question("How many seats is a booking limited to").kind == "count"
+
+
+@pytest.mark.parametrize("text", ["Is a booking of at most 12 seats limited to", "How long is over 30 minutes up to"])
+def test_a_question_may_break_off_anywhere(text: str) -> None:
+    words = text.split()
+    for count in range(1, len(words) + 1):
+        assert read_question(" ".join(words[:count])).kind
