@@ -6,12 +6,14 @@
     python benchmarks/bench_answers.py --gptcache            and GPTCache with the same vectors, in an environment apart
 
 A pair is a question that was answered before and a new one. A hit on a contrast pair serves the answer to another
-question. Prints a Markdown table. GPTCache runs at its defaults: sqlite, faiss, its distance of vectors, threshold 0.8.
+question: `--check` ends with exit code 1 then. Prints a Markdown table. GPTCache runs at its defaults: sqlite, faiss,
+its distance of vectors, threshold 0.8.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import statistics
@@ -125,13 +127,18 @@ def main() -> None:
     parser.add_argument("--half", choices=("tuned", "untouched", "all"), default="tuned")
     parser.add_argument("--data", type=Path, default=QUESTIONS)
     parser.add_argument("--gptcache", action="store_true", help="install GPTCache 0.1.44 in a temporary environment")
+    parser.add_argument("--check", action="store_true", help="exit code 1 when a contrast is a hit")
     options = parser.parse_args()
     rows = load(options.data, options.half)
     columns = {"Pilotage": ours(rows)}
     if options.gptcache:
         columns["GPTCache 0.1.44"] = gptcache(rows)
-    print(f"{len(rows)} pairs, half: {options.half}\n")
+    digest = hashlib.sha256(options.data.read_bytes()).hexdigest()
+    print(f"{len(rows)} pairs, half: {options.half}, {options.data.name} (SHA-256 {digest})\n")
     print("\n".join(table(rows, columns)))
+    false = sum(v.hit for v, row in zip(columns["Pilotage"], rows, strict=True) if not row["same"])
+    if options.check and false:
+        raise SystemExit(f"{false} false hits, none is allowed")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,13 @@ def main() -> None:
 
 
 @contextmanager
-def workshop(data: Path) -> Iterator[tuple[Settings, Path]]:
+def workshop(data: Path, overrides: Mapping[str, str] | None = None) -> Iterator[tuple[Settings, Path]]:
     """A project of its own in a temporary folder, and a place to copy documents to."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         shutil.copytree(ROOT / "config", root / "config")
         shutil.copytree(data / "docs", root / "docs")
-        yield load(root), root / "docs"
+        yield load(root, overrides), root / "docs"
 
 
 Variant = Callable[[Row, Path], Path]

@@ -27,18 +27,23 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import token_scene  # noqa: E402
 from plain_crew import MODEL, full, plain_crew, tools_for  # noqa: E402
 
+from pilotage.brief import Brief  # noqa: E402
 from pilotage.checks import results  # noqa: E402
-from pilotage.checks.gate import Gate  # noqa: E402
 from pilotage.crew import Kit  # noqa: E402
 from pilotage.evals.score import read_questions  # noqa: E402
 from pilotage.evidence.hits import Shown  # noqa: E402
-from pilotage.prompts import Brief  # noqa: E402
 from pilotage.quiet import import_crewai  # noqa: E402
 from pilotage.run import Runner  # noqa: E402
 from pilotage.settings import load  # noqa: E402
 
 LEAST = 0.30  # of the plain crew's prompt tokens: what --check asks to be saved
 ALIKE = {"model.name": f"openai/{MODEL}", "cache.answers": "false", "cache.calls": "false"}
+# the scripted model answers whatever is asked: its answers are counted, not graded
+UNGRADED = {
+    "tasks.research.checks": "[findings]",
+    "tasks.verify.checks": "[verdicts]",
+    "tasks.explain.checks": "[citations]",
+}
 PLAIN, OURS = "plain CrewAI", "pilotage"
 
 Answer = Callable[[str], list[str]]  # the quotes that a question is answered with
@@ -153,7 +158,7 @@ def sent_back(bench: Bench) -> Iterator[Row]:
     """Each explanation is refused once: the sources that its input names, and all that were read."""
     bench.scene.spoil = True
     yield bench.row("pilotage, each explanation sent back once", bench.ours)
-    with mock.patch.object(Gate, "_sources", lambda gate, _: gate.evidence.sources):
+    with mock.patch("pilotage.checks.feedback._sources", lambda _given, _kind, evidence: evidence.sources):
         yield bench.row("  all sources that were read", bench.ours)
     bench.scene.spoil = False
 
@@ -166,7 +171,7 @@ def workshop(tokenizer: str, file: Path) -> Iterator[Bench]:
         root = Path(name)
         for part in ("config", "knowledge"):
             shutil.copytree(ROOT / part, root / part)
-        settings = load(root, {"model.base_url": scene.url, **ALIKE})
+        settings = load(root, {"model.base_url": scene.url, **ALIKE, **UNGRADED})
         import_crewai(settings.runs)
         runner = Runner(settings)
         try:

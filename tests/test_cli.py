@@ -28,14 +28,15 @@ from tests.support.server import serve
 QUESTION = "How many requests can one fault make when retries are nested?"
 COMMANDS = [
     "run", "resume", "fork", "compare", "cache", "cost", "eval", "sessions", "show", "export", "audit", "loops",
-    "index", "page", "check-code", "check-data", "doctor", "replay", "alerts",
+    "index", "page", "check-code", "check-data", "grade", "doctor", "replay", "alerts",
 ]  # fmt: skip
 ARGUMENTS = {
     "resume": ["last"], "fork": ["last", "--at", "1"], "compare": ["last", "last"], "cache": ["list"],
     "alerts": ["test"], "show": ["last"], "loops": ["--run", "last"], "export": ["last", "--jsonl"],
     "page": ["https://example.org/"], "check-code": ["code.py"],
-    "check-data": ["data.json", "--schema", "schema.json"],
+    "check-data": ["data.json", "--schema", "schema.json"], "grade": ["claims.jsonl"],
 }  # fmt: skip
+IN_A_PROJECT = [command for command in COMMANDS if command != "grade"]  # which grades a file anywhere
 ROOT = Path(__file__).parent.parent
 
 
@@ -104,7 +105,7 @@ def test_run_json_is_the_document_of_result_json_and_nothing_else(shell: Shell, 
     document = json.loads(shell.out)
     assert document == json.loads((project / "runs" / document["run"] / "result.json").read_text("utf-8"))
     assert list(document) == [
-        "run", "question", "outcome", "reason", "answer", "citations", "unsupported",
+        "run", "question", "outcome", "reason", "answer", "citations", "unsupported", "unsure",
         "seconds", "tokens", "usd", "parent", "seal",
     ]  # fmt: skip
     assert [set(c) for c in document["citations"]] == [{"n", "source", "quote", "where"}]
@@ -181,14 +182,14 @@ def test_run_names_the_file_that_it_skips(shell: Shell, project: Path) -> None:
     assert "picture.md" in shell.err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", IN_A_PROJECT)
 def test_invalid_yaml_is_named_with_its_line_by_every_command(shell: Shell, project: Path, command: str) -> None:
     (project / "config" / "pilotage.yaml").write_text("question: a\nlimits: [", "utf-8")
     arguments = ARGUMENTS.get(command, [])
     shell(command, *arguments).refused(2, "config/pilotage.yaml:2: not valid YAML")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", IN_A_PROJECT)
 def test_outside_of_a_project_every_command_says_so(
     shell: Shell, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

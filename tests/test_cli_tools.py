@@ -431,10 +431,15 @@ def test_an_address_in_the_question_itself_is_read(shell: Shell, server: Server,
 
 
 @pytest.mark.parametrize(
-    ("path", "said"), [("/none", "answered 404"), ("/script", "no text to read"), ("/away", "169.254.169.254")]
+    ("path", "said", "learnt"),
+    [
+        ("/none", "answered 404", ["lesson"]),
+        ("/script", "no text to read", ["lesson"]),
+        ("/away", "169.254.169.254", []),  # what the policy denies is no fault of the page
+    ],
 )
 def test_a_page_that_cannot_be_read_ends_the_run_before_any_model_call(
-    shell: Shell, server: Server, project: Path, path: str, said: str
+    shell: Shell, server: Server, project: Path, path: str, said: str, learnt: list[str]
 ) -> None:
     shell("run", QUESTION, "--url", server.url(path))
     assert shell.code == 4
@@ -442,7 +447,7 @@ def test_a_page_that_cannot_be_read_ends_the_run_before_any_model_call(
     assert said in shell.out
     assert shell.err.strip().splitlines()[-1].startswith("hint: check the address")
     kinds = [e.kind for e in events(project)]
-    assert kinds == ["run_started", "tool_call", "run_ended"]
+    assert kinds == ["run_started", "tool_call", *learnt, "run_ended"]
 
 
 def test_a_page_after_one_that_cannot_be_read_is_not_read(shell: Shell, server: Server) -> None:

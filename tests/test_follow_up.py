@@ -84,7 +84,7 @@ def test_the_earlier_question_and_its_findings_are_in_the_prompt(load: Load) -> 
     assert fenced is not None
     found = Findings.model_validate_json(fenced["found"]).findings
     assert [(f.quote, f.source) for f in found] == [(c["quote"], c["source"]) for c in first.citations]
-    assert found[0].claim == "One fault can become 27 requests when three layers retry"
+    assert found[0].claim == "One fault can become 27 requests when three owners retry"
     assert not any("from the earlier answer" in told[task] for task in ("verify", "explain"))
 
 
@@ -113,11 +113,15 @@ def test_the_run_names_its_parent_and_how(load: Load) -> None:
 def test_three_in_a_row_tell_the_oldest_first(load: Load) -> None:
     with serve(good_over_http) as server:
         settings = load(model__name=MODEL, model__base_url=server.url)
-        for number, question in enumerate([QUESTION, AFTER, "Why is that?"]):
+        for number, question in enumerate([QUESTION, AFTER, "And how many requests is that?"]):
             server.requests.clear()
             assert ask(settings, question, "last" if number else None).outcome == "accepted"
     told = prompts(server.requests)["research"]
-    assert told.index(f"- asked: {QUESTION}") < told.index(f"- asked: {AFTER}") < told.index("Why is that?")
+    assert (
+        told.index(f"- asked: {QUESTION}")
+        < told.index(f"- asked: {AFTER}")
+        < told.index("And how many requests is that?")
+    )
     assert told.count('"quote":"With three owners') == 1  # the same quote of two answers
 
 

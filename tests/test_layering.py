@@ -18,8 +18,8 @@ MODULES = ENGINE + sorted((SOURCE / "my_crew").rglob("*.py"))
 LONGEST = 400  # lines
 
 FLOORS = {
-    "settings": 0, "spec": 0, "yamlfile": 0, "errors": 0, "names": 0, "record": 1, "guard": 2, "tape": 2, "cache": 2,
-    "web": 3, "sandbox": 3, "model": 3, "checks": 3, "reading": 3, "evidence": 3,
+    "settings": 0, "spec": 0, "prompts": 0, "yamlfile": 0, "errors": 0, "names": 0, "record": 1, "guard": 2,
+    "tape": 2, "cache": 2, "web": 3, "sandbox": 3, "model": 3, "language": 2, "checks": 3, "reading": 3, "evidence": 3,
 }  # fmt: skip
 TOP = 4  # run, crew, tools, outcome, report, views, doctor, cli, evals and whatever is new
 

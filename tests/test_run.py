@@ -48,7 +48,7 @@ def test_a_good_model_is_accepted(load: Load, scripted: Any) -> None:
     assert result.outcome == "accepted", (result.reason, result.unsupported)
     assert len(model.turns) == 5
     assert result.tokens == 600
-    assert result.answer == "One fault can become 27 requests when three layers retry [1]."
+    assert result.answer == "One fault can become 27 requests when three owners retry [1]."
 
 
 def test_every_sentence_leads_to_a_decision(load: Load, scripted: Any) -> None:
@@ -145,7 +145,9 @@ def test_every_tool_and_check_fires_inside_a_run(load: Load, scripted: Any) -> N
     result = run_crew(QUESTION, settings=settings)
     events = list(read_events(open_store(settings.store, create=False), result.run))
     assert {e.facts["tool"] for e in events if e.kind == "tool_call"} == {"search_knowledge", "read_source"}
-    assert {e.facts["check"] for e in events if e.kind == "check"} == {"findings", "verdicts", "citations"}
+    assert {e.facts["check"] for e in events if e.kind == "check"} == {
+        "findings", "verdicts", "citations", "grounding", "answer",
+    }  # fmt: skip
     assert [e.facts["task"] for e in events if e.kind == "task_started"] == ["research", "verify", "explain"]
 
 

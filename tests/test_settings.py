@@ -102,7 +102,7 @@ MISTAKES = [
         TASKS, "context: [research]", "context: [verify]", 'needs "verify", which is no earlier task',
         "known: research", id="task-in-its-own-context",
     ),
-    pytest.param(TASKS, "checks: [findings]", "checks: [finding]", "'findings'", TASKS, id="unknown-check"),
+    pytest.param(TASKS, "checks: [findings,", "checks: [finding,", "'findings'", TASKS, id="unknown-check"),
 ]  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pilotage.guard.fence import RULE, unfence
+from pilotage.guard.fence import unfence
+from pilotage.prompts import defaults
 from pilotage.settings import load
 
 bench_tokens: Any = import_module("benchmarks.bench_tokens")  # scripts, which mypy knows by other names
@@ -67,7 +68,7 @@ def test_each_task_gets_what_it_needs(bench: Any) -> None:
     by_task = {task: [r for r in bench.scene.requests if words in text_of(r)] for task, words in TASKS.items()}
     assert [len(requests) for requests in by_task.values()] == [SEARCHED[1] + 1, 2, 1]
     for requests in by_task.values():
-        assert all(RULE in str(request["messages"][0]["content"]) for request in requests)
+        assert all(defaults().crew.rule in str(request["messages"][0]["content"]) for request in requests)
         assert all(QUESTIONS[1] in text_of(request) for request in requests)
     (last,) = by_task["explain"]
     assert json.dumps(quote, ensure_ascii=False)[1:-1] in text_of(last)

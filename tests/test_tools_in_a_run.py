@@ -98,7 +98,7 @@ def run_with(
     settings = load_settings(project)
     runner = Runner(settings)
     try:
-        result = runner.answer("What do nested retries cost?")
+        result = runner.answer("How many requests can one fault make when retries are nested?")
     finally:
         runner.close()
     assert result.outcome == "accepted", result.reason

@@ -2,7 +2,7 @@
 
 import sys
 
-from pilotage import cli
+from pilotage import cli, cli_eval
 
 
 def run() -> None:
@@ -11,8 +11,8 @@ def run() -> None:
 
 
 def test() -> None:
-    """crewai test: the golden questions in tests/evals; the model is MODEL, not the one CrewAI passes."""
-    cli.main(["eval"])
+    """crewai test -n N -m MODEL: the golden questions in tests/evals, each N times; without -m the configured model."""
+    cli.main(cli_eval.crewai_test(sys.argv[1:]))
 
 
 def train() -> None:

@@ -55,6 +55,7 @@ class Board:
     _tally: Tally = field(default_factory=Tally)
     _notes: dict[str, str] = field(default_factory=dict)  # the last of each kind
     _warnings: int = 0
+    _doubts: int = 0  # grades that are not "supported"
     _agent: str = ""
     _doing: str = "begins"
     _began: float | None = None
@@ -108,6 +109,11 @@ class Board:
             self._notes["loop"] = f"{facts['rule']} of {facts['agent']}, {stopped}"
         elif event.kind == "alert":
             self._notes["alert"] = content.get("text") or facts["rule"]
+        elif event.kind == "round" and "to_task" in facts:
+            self._notes["round"] = f"{facts['number']}, from {facts['to_task']} on"
+        elif event.kind == "grade" and facts["verdict"] != "supported":
+            self._doubts += 1
+            self._notes["grade"] = f"{facts['verdict']}: {content.get('claim') or ''}"
         elif event.kind == "limit":
             self._notes["limit"] = f"{facts.get('key', facts.get('limit'))} reached"
 
@@ -152,8 +158,13 @@ class Board:
         return rows
 
     def _note_rows(self) -> list[Row]:
-        counts = {"limit": 1, "alert": self._tally.alerts, "loop": self._tally.loops, "warning": self._warnings}
+        counts = {
+            "limit": 1, "round": 1, "grade": self._doubts, "alert": self._tally.alerts, "loop": self._tally.loops,
+            "warning": self._warnings,
+        }  # fmt: skip
         styles = {
+            "round": (3, "cyan"),
+            "grade": (4, "yellow"),
             "warning": (5, "yellow"),
             "loop": (2, "yellow"),
             "alert": (2, "bold yellow"),

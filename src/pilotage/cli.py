@@ -12,7 +12,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,13 +22,15 @@ from pilotage import (
     cli_cache,
     cli_checks,
     cli_cost,
+    cli_eval,
+    cli_grade,
     cli_loops,
     cli_record,
     cli_replay,
     cli_tape,
     errors,
 )
-from pilotage.cli_answer import answer, redacted, say_model
+from pilotage.cli_answer import answer, redacted
 from pilotage.errors import ConfigError, PilotageError, shortened
 from pilotage.report import printable, say
 from pilotage.signals import STOPS, exit_code
@@ -83,50 +84,7 @@ def run(
     answer(question, settings, as_json=as_json, knowledge=folder, urls=url, fresh=fresh, again=again)
 
 
-@app.command("eval")
-def eval_(
-    questions: Annotated[
-        Path | None, typer.Option(help="JSON lines with id, question and, if known, answer and outcome.")
-    ] = None,
-    knowledge: KnowledgeDir = None,
-    out: Annotated[Path | None, typer.Option(help="Write a line of JSON per question here.")] = None,
-    at_least: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 when a smaller share is right.")] = 0.0,
-    tapes: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Answer from recorded tapes: free, no key; exit 1 on a change.")
-    ] = None,
-    update: Annotated[bool, typer.Option("--update", help="Record the tapes anew with the configured model.")] = False,
-    set_: Set = [],  # noqa: B006
-    as_json: Json = False,
-) -> None:
-    """Answer many questions and count the outcomes.
-
-    Each is a full crew run with its journal. Without --questions: the golden ones in tests/evals.
-
-    Example: pilotage eval --questions questions.jsonl --knowledge docs/ --out answers.jsonl
-
-    In CI: pilotage eval --tapes tests/evals/tapes
-    """
-    from pilotage import report
-    from pilotage.evals.score import GOLDEN, evaluate, read_questions
-
-    settings = settings_from(set_)
-    if update and not tapes:
-        raise ConfigError("--update records tapes", hint="pilotage eval --tapes DIR --update")
-    if tapes and out:
-        raise ConfigError("--tapes and --out exclude each other", hint="--json has what came of the tapes")
-    if tapes:
-        from pilotage.cli_eval import on_tapes
-
-        if update:
-            say_model(settings)
-        raise typer.Exit(
-            on_tapes(settings, tapes, questions, knowledge=knowledge, update=update, at_least=at_least, as_json=as_json)
-        )
-    rows = read_questions(questions or settings.root / GOLDEN)
-    say_model(settings)
-    card = evaluate(settings, rows, knowledge=knowledge, out=out, progress=report.progress_bar())
-    print_lines([json.dumps(card.as_json()) if as_json else card.table()])
-    raise typer.Exit(errors.EXIT_REJECTED if card.right < at_least else errors.EXIT_OK)
+app.command("eval")(cli_eval.eval_)
 
 
 @app.command()
@@ -170,7 +128,7 @@ def doctor(set_: Set = [], as_json: Json = False) -> None:  # noqa: B006
 FURTHER: tuple[Callable[..., None], ...] = (
     cli_tape.resume, cli_tape.fork, cli_tape.compare, cli_cost.cost,
     cli_record.sessions, cli_record.show, cli_record.export, cli_record.audit, cli_replay.replay,
-    cli_loops.loops, cli_checks.page, cli_checks.check_code, cli_checks.check_data,
+    cli_loops.loops, cli_grade.grade, cli_checks.page, cli_checks.check_code, cli_checks.check_data,
 )  # fmt: skip
 for command in FURTHER:
     app.command(command.__name__.replace("_", "-"))(command)

@@ -137,18 +137,28 @@ def _ends(engine: Engine, run: str) -> tuple[Event | None, Event | None]:
 
 
 def _findings(ended: Event) -> list[Finding]:
-    """What the accepted answer of a run has cited; [] when there is none, or when it was erased."""
+    """What the accepted answer of a run has cited; [] when there is none, or when it was erased.
+
+    Of a sentence that is unsure its quotes are carried, not what it says of them.
+    """
     answer, citations = ended.content.get("answer"), ended.content.get("citations")
     if ended.facts.get("outcome") != "accepted" or not answer or not citations:
         return []
     said = Solution.model_validate({"answer": answer, "citations": json.loads(citations)})
     cited = {citation.n: citation for citation in said.citations}
+    unsure = {_bare(str(row["sentence"])) for row in json.loads(ended.content.get("unsure") or "[]")}
     found: dict[tuple[str, str], Finding] = {}
     for sentence in said.sentences():
         for citation in (cited[n] for n in sentence.cites if n in cited):
-            finding = Finding(claim=sentence.text, quote=citation.quote, source=citation.source)
+            claim = citation.quote if _bare(sentence.text) in unsure else sentence.text
+            finding = Finding(claim=claim, quote=citation.quote, source=citation.source)
             found.setdefault((citation.source, citation.quote), finding)
     return list(found.values())
+
+
+def _bare(sentence: str) -> str:
+    """Without its end, which a mark may have cut off."""
+    return sentence.rstrip(".!?。！？ ")
 
 
 def _reopen(kit: Kit, source: str, opened: dict[str, str]) -> str:

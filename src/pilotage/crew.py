@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from crewai import Agent, BaseLLM, Crew, Process, Task
+from crewai import Agent, BaseLLM, Crew, Task
 from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.hooks import HookAborted
 from crewai.tools.base_tool import BaseTool
@@ -17,22 +17,28 @@ from crewai.utilities import agent_utils
 from pydantic import BaseModel, PrivateAttr
 
 from pilotage import names
+from pilotage.brief import Brief, for_explaining
 from pilotage.checks.data import Schema, load_schema
-from pilotage.checks.gate import Evidence, Gate
+from pilotage.checks.established import Evidence
+from pilotage.checks.gate import Gate
+from pilotage.checks.grading import Graders
+from pilotage.checks.judge import Judge
 from pilotage.checks.results import TYPES, Explanation
+from pilotage.checks.rounds import NewRound, Rounds
 from pilotage.conversation import Conversation
+from pilotage.crewcheck import allow_rounds, check_caps, check_last
 from pilotage.errors import ConfigError, nearest
-from pilotage.guard.fence import RULE
 from pilotage.guard.limits import Meter, RunEnded
 from pilotage.guard.looping import Looping
 from pilotage.guard.policy import PAGES
+from pilotage.lessons import Lessons
 from pilotage.model import factory, fallbacks
 from pilotage.model.door import Door, open_door
+from pilotage.model.earlier import complete
 from pilotage.model.prices import Prices
 from pilotage.model.reader import Reader
-from pilotage.prompts import Brief, for_explaining
 from pilotage.record.journal import Event, Journal
-from pilotage.settings import AGENTS, CONFIG, TASKS, Settings
+from pilotage.settings import CONFIG, TASKS, Settings
 from pilotage.spec import TaskSpec
 from pilotage.tools import build
 from pilotage.tools.builtin import BuiltIn
@@ -99,6 +105,13 @@ class Kit:
         self.looping = Looping(self.settings.engine.loops, self.meter, self.journal, tools)
         self.fallbacks = fallbacks.build(self.settings, self.question)
         self.delegation = Delegation(self.settings.agents, self.guard, self.meter)
+        prompts, checks = self.settings.prompts.rounds, self.settings.engine.checks
+        self.rounds = Rounds(checks.feedback_rounds, self.evidence, self.meter, self.journal, prompts)
+        self.lessons = Lessons(self.journal, self.guard.number, prompts)
+        self.graders = Graders(
+            self.question, self.evidence, self.journal, self.meter, embedder=self.desk.knowledge.embedder,
+            judge=self._judge,
+        )  # fmt: skip
         self._agents: dict[str, Colleague] = {}
         self._tasks: dict[str, Task] = {}
         self._built_in = BuiltIn(self.settings, self.desk, self.databases, self._schema_of)
@@ -115,8 +128,9 @@ class Kit:
         """The agent of that name; `more` goes to CrewAI's Agent. Asked for twice, the same object."""
         if name not in self._agents:
             spec = self.settings.agents[_known(name, self.settings.agents, "agent")]
+            rule = self.settings.prompts.crew.rule
             agent = Colleague(
-                role=spec.role, goal=spec.goal, backstory=f"{spec.backstory.rstrip()} {RULE}",
+                role=spec.role, goal=spec.goal, backstory=f"{spec.backstory.rstrip()} {rule}",
                 llm=self.model(name),
                 tools=build.build(self._offered(spec.tools), name, self._built_in, self.known_tools, self.guard),
                 max_iter=spec.max_iter, max_execution_time=spec.max_execution_time + LATER,
@@ -137,22 +151,23 @@ class Kit:
         if name not in self._tasks:
             spec = self.settings.tasks[_known(name, self.settings.tasks, "task")]
             kind = result_type(spec.output_pydantic, name, self.settings.root)
+            checks = self.settings.engine.checks
             gate = Gate(
                 name, spec.agent, kind, spec.checks, self.evidence, self.meter, self.journal,
-                rounds=self.settings.engine.checks.feedback_rounds,
+                rounds=checks.feedback_rounds,
                 schema=self._schema(name, spec), code=self.settings.engine.code, context=spec.context,
-                recall=self.guard.recall,
+                recall=self.guard.recall, prompts=self.settings.prompts, graders=self.graders, of_run=self.rounds,
+                on_unsupported=checks.on_unsupported,
             )  # fmt: skip
             task = self._tasks[name] = Brief(
                 name=name, description=spec.description, expected_output=spec.expected_output,
                 agent=self.agent(spec.agent), context=[self.task(earlier) for earlier in spec.context],
                 response_model=kind, guardrail=as_guardrail(gate),
-                guardrail_max_retries=self.settings.engine.checks.feedback_rounds,
+                guardrail_max_retries=checks.feedback_rounds,
                 **more,
             )  # fmt: skip
-            if self.conversation:
-                told = partial(self.conversation.told, self.guard.number, with_findings=not spec.context)
-                task._before = told
+            task._expected = self.settings.prompts.crew.expected
+            task._before = partial(self._before, name)
             if issubclass(kind, Explanation):
                 task._shorten = partial(self._for_explaining, spec.context)
         return self._tasks[name]
@@ -164,7 +179,7 @@ class Kit:
         seconds = self.meter.call_seconds(agent)[0]
         llm = self.stand_ins.get(agent)
         if llm is None:
-            llm = Reader.for_question(self.question) if free else factory.build(name, spec, seconds)
+            llm = Reader.for_question(self.question) if free else factory.build(name, spec, seconds, self.settings)
         door = Door(
             agent, name, self.meter, self.journal,
             free=free, text_tools=spec.tool_calls == "text" and not free,
@@ -173,6 +188,28 @@ class Kit:
             prices=self.prices,
         )  # fmt: skip
         return open_door(llm, door)
+
+    def follow_up(self, conversation: Conversation) -> None:
+        """The question follows others up: prompts and graders know them."""
+        self.conversation = conversation
+        asked = [exchange.question for exchange in conversation.exchanges]
+        self.graders.question = complete(self.question, asked)
+
+    def _before(self, name: str) -> str:
+        """What stands before a task's description: the conversation, lessons, what came of the round before."""
+        is_first = not self.settings.tasks[name].context
+        told = self.conversation.told(self.guard.number, with_findings=is_first) if self.conversation else ""
+        parts = (told, self.lessons.block(name, is_first=is_first), self.rounds.told(name))
+        return "\n\n".join(filter(None, parts))
+
+    @cached_property
+    def _the_judge(self) -> Judge | None:
+        from pilotage.judging import for_kit
+
+        return for_kit(self)
+
+    def _judge(self) -> Judge | None:
+        return self._the_judge if self.settings.engine.checks.judge else None
 
     def _offered(self, tools: Sequence[str]) -> list[str]:
         """Without read_page where nobody has named a host: its description would be paid for with each call."""
@@ -207,61 +244,12 @@ def build_crew(kit: Kit) -> Crew:
     crew = names.calling(lambda: function(kit), path, root)
     if not isinstance(crew, Crew):
         raise ConfigError(f"{path} returned {type(crew).__name__}, not a crewai.Crew", hint=f"see crew in {CONFIG}")
-    _check_last(crew, kit)
-    _check_caps(crew, kit)
+    check_last(crew, kit)
+    check_caps(crew, kit)
+    allow_rounds(crew, kit)
     crew._task_output_handler = NoCopies()  # type: ignore[assignment]
     agent_utils.MAX_REPEATED_TOOL_CALLS = sys.maxsize  # crewai 1.15 fails the crew at the fifth: `loops` decides here
     return crew
-
-
-def _check_last(crew: Crew, kit: Kit) -> None:
-    last = crew.tasks[-1]
-    spec = kit.settings.tasks.get(last.name or "")
-    kind = last.response_model
-    if kind is None or not issubclass(kind, Explanation) or spec is None or "citations" not in spec.checks:
-        raise ConfigError(
-            f'The last task "{last.name}" must return an Explanation that is checked',
-            hint=f"{TASKS}: output_pydantic: Explanation (or Solution) and checks: [citations]",
-        )
-
-
-def _check_caps(crew: Crew, kit: Kit) -> None:
-    """ConfigError for an agent or a model of the crew that no cap would hold for."""
-    path = kit.settings.engine.crew
-    if crew.process == Process.hierarchical and crew.manager_agent is None:
-        raise ConfigError(
-            f"{path}: manager_llm makes a manager that no cap holds for",
-            hint="add a manager to agents.yaml and give manager_agent=kit.agent(...)",
-        )
-    for agent in (*crew.agents, *(task.agent for task in crew.tasks), crew.manager_agent):
-        if agent is not None and not kit.delegation.name_of(agent):
-            raise ConfigError(
-                f'{path}: no cap holds for the agent "{" ".join(agent.role.split())}", which the kit did not make',
-                hint=f"make it with kit.agent(name), of an entry in {AGENTS}",
-            )
-    _check_side_by_side(crew, kit)
-    fields = vars(crew)  # to ask for a deprecated one by its name warns
-    for key, used in (("planning_llm", crew.planning), ("function_calling_llm", fields["function_calling_llm"])):
-        if used and getattr(fields[key], "_door", None) is None:
-            raise ConfigError(f"{path}: no cap holds for {key}", hint=f"give {key}=kit.model(name of an agent)")
-
-
-def _check_side_by_side(crew: Crew, kit: Kit) -> None:
-    """ConfigError for an agent in two tasks that run at the same time: CrewAI 1.15 has one executor for each agent."""
-    busy: dict[int, str] = {}  # by agent, the task that it is at while others start
-    for task in crew.tasks:
-        agent = crew.manager_agent if crew.process == Process.hierarchical else task.agent
-        if not task.async_execution:  # waits for all before it
-            busy = {}
-        elif id(agent) in busy:
-            tasks = f'"{busy[id(agent)]}" and "{task.name}"'
-            raise ConfigError(
-                f'{kit.settings.engine.crew}: the agent "{kit.delegation.name_of(agent)}" stands in two tasks that may'
-                f" run at the same time, {tasks} (async_execution)",
-                hint=f"give one of them another agent of {AGENTS}, or drop its async_execution",
-            )
-        else:
-            busy[id(agent)] = task.name or ""
 
 
 class NoCopies:
@@ -288,12 +276,12 @@ def result_type(name: str, task: str, root: Path) -> type[BaseModel]:
 
 
 def as_guardrail(gate: Gate) -> Any:
-    """The gate as CrewAI calls it: with a TaskOutput. The end of the run becomes CrewAI's own abort."""
+    """The gate as CrewAI calls it: with a TaskOutput. The end of the run, or of a round, becomes CrewAI's own abort."""
 
     def guardrail(output: Any) -> tuple[bool, Any]:
         try:
             return gate(output.raw)
-        except RunEnded as error:
+        except (RunEnded, NewRound) as error:
             raise HookAborted(str(error), source="pilotage") from None
 
     return lambda output: guardrail(output)  # CrewAI refuses annotations that are strings

@@ -32,6 +32,7 @@ PARTS = {
     "Gemini (--extra gemini)": "google.genai",
     "Bedrock (--extra bedrock)": "boto3",
     "any other provider (--extra litellm)": "litellm",
+    "models of GGUF files (--extra local)": "xllamacpp",
 }
 
 

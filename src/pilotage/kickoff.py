@@ -1,7 +1,8 @@
 """The crew at work: the pages that the user named are read, then CrewAI is kicked off in a thread of its own.
 
 The run ends when it must, whatever hangs: after UNWINDS seconds the thread is left behind. Each task's beginning and
-end goes to the journal through CrewAI's hooks. What is not covered: the thread left behind, which Python cannot kill.
+end goes to the journal through CrewAI's hooks. A new round (checks/rounds.py) kicks the same crew off again, but for
+the tasks before the one that it begins with. What is not covered: the thread left behind, which Python cannot kill.
 """
 
 from __future__ import annotations
@@ -42,11 +43,10 @@ def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
 
     def work() -> None:
         try:
-            asyncio.run(_kick_off(crew, kit))
+            _in_rounds(crew, kit)
         except BaseException as error:
             raised.append(error)
         finally:
-            forget(crew)
             finished.set()
 
     context = lasting_context().copy()
@@ -62,6 +62,41 @@ def kick_off(crew: Crew, kit: Kit) -> BaseException | None:
     return raised[0] if raised else None
 
 
+def _in_rounds(crew: Crew, kit: Kit) -> None:
+    """Kick the crew off, and again for each new round."""
+    tasks = crew.tasks
+    try:
+        while not _is_done(crew, kit):
+            begins = kit.rounds.begin()
+            crew.tasks = tasks[[task.name for task in tasks].index(begins) :]
+    finally:
+        crew.tasks = tasks
+    if kit.meter.ended is None:
+        kit.rounds.passed()
+
+
+def _is_done(crew: Crew, kit: Kit) -> bool:
+    """One round; False when another one is wanted. What ran beside the task that wants it is cancelled, and over."""
+    at: dict[tuple[str, str], None] = {}  # agent and task
+    try:
+        asyncio.run(_kick_off(crew, kit, at))
+    except BaseException:
+        if not _goes_on(kit):
+            raise
+    finally:
+        forget(crew)
+    if not _goes_on(kit):
+        return True
+    for agent, task in at:
+        kit.meter.end_turn(agent, task)
+        kit.journal.append("task_ended", task=task, agent=agent, again=True)
+    return False
+
+
+def _goes_on(kit: Kit) -> bool:
+    return kit.rounds.wanted is not None and kit.meter.ended is None
+
+
 def forget(crew: Crew) -> None:
     """Let go of a crew that was stopped: CrewAI 1.15 keeps each task that has started until it hears of its end."""
     from crewai.events import crewai_event_bus
@@ -72,7 +107,8 @@ def forget(crew: Crew) -> None:
         event_listener.execution_spans.pop(task, None)
 
 
-async def _kick_off(crew: Crew, kit: Kit) -> None:
+async def _kick_off(crew: Crew, kit: Kit, at: dict[tuple[str, str], None]) -> None:
+    """`at` holds who is at which task."""
     from crewai.events.event_context import EventContextConfig, MismatchBehavior, _event_context_config
     from crewai.hooks import HookAborted, InterceptionPoint
     from crewai.hooks.dispatch import register_scoped, scoped_hooks
@@ -93,6 +129,7 @@ async def _kick_off(crew: Crew, kit: Kit) -> None:
             agent, task = kit.delegation.name_of(context.agent), context.step_name
             spec = kit.settings.agents[agent]
             kit.meter.begin_turn(agent, task, spec.max_iter, spec.max_execution_time)
+            at[agent, task] = None
             record("task_started", {"context": context.payload or ""}, task=task, agent=agent)
 
     def after_step(context: Any) -> None:
@@ -100,6 +137,7 @@ async def _kick_off(crew: Crew, kit: Kit) -> None:
             agent, task = kit.delegation.name_of(context.agent), context.step_name
             context.payload.pydantic = kit.evidence.results.get(task)
             kit.meter.end_turn(agent, task)
+            at.pop((agent, task), None)
             record("task_ended", {"output": context.payload.raw}, task=task, agent=agent)
 
     silent = MismatchBehavior.SILENT  # crewai 1.15 reports its own unpaired events on stdout when a crew is stopped

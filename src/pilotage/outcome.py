@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotage import errors
-from pilotage.checks.gate import Evidence
+from pilotage.checks.established import Evidence
 from pilotage.checks.results import Explanation, Findings, Solution, Verdicts
 from pilotage.errors import PilotageError, StoreError
 from pilotage.guard.limits import Ended
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pilotage.record.redact import Redactor
 
 LONGEST_REASON = 600  # characters
+CHECKED = "cited, checked word for word"
 UNANSWERED = "The documents do not answer this question."
 EXIT_CODES = {
     "accepted": errors.EXIT_OK,
@@ -54,6 +55,7 @@ class Result:
     seal: str
     exit_code: int
     parent: str | None = None
+    unsure: list[dict[str, Any]] = field(default_factory=list)  # sentences of the answer: sentence, reason, score
     served_from: dict[str, str] | None = None  # run and at (UTC) of an earlier answer that is given again
     link: str = ""  # where the run can be looked at
     folder: Path | None = None
@@ -68,7 +70,7 @@ class Result:
         `served_from` is there when an earlier run has given the answer.
         """
         names = (
-            "run", "question", "outcome", "reason", "answer", "citations", "unsupported",
+            "run", "question", "outcome", "reason", "answer", "citations", "unsupported", "unsure",
             "seconds", "tokens", "usd", "parent", "seal",
         )  # fmt: skip
         partial = {"findings": self.findings, "verdicts": self.verdicts} if self.is_partial else {}
@@ -120,7 +122,13 @@ def conclude(kit: Kit, error: BaseException | None) -> Ended:
     if tested is not None:
         passed = f"passed {tested} test{'s' * (tested != 1)}" if tested else "ran, without a test"
         reason += f"; the code {passed}"
+    reason += _counted(len(kit.evidence.faults), "sentence was taken out", "sentences were taken out")
+    reason += _counted(len(kit.evidence.unsure), "sentence is unsure", "sentences are unsure")
     return kit.meter.end(Ended("accepted", reason))
+
+
+def _counted(count: int, one: str, more: str) -> str:
+    return f"; {count} {one if count == 1 else more}" if count else ""
 
 
 def with_troubles(ended: Ended, troubles: list[str]) -> Ended:
@@ -163,9 +171,11 @@ def finish_again(journal: Journal, meter: Meter, answered: Answered, ended: Ende
 def _close(
     journal: Journal, meter: Meter, result: Result, ended: Ended, decisions: list[dict[str, Any]], folder: Path | None
 ) -> Result:  # fmt: skip
+    content = {"reason": ended.reason, "answer": result.answer or "", "citations": result.citations}
+    content |= {"unsure": result.unsure} if result.unsure else {}
     try:
         journal.append(
-            "run_ended", {"reason": ended.reason, "answer": result.answer or "", "citations": result.citations},
+            "run_ended", content,
             outcome=ended.outcome, seconds=result.seconds, tokens=result.tokens, usd=result.usd,
             model_calls=meter.model_calls, tool_calls=meter.tool_calls,
         )  # fmt: skip
@@ -191,6 +201,7 @@ def _result(kit: Kit, ended: Ended, answer: Explanation | None) -> Result:
         run=kit.journal.run, question=clean.text(kit.question), outcome="", reason="", hint="", answer=text,
         citations=clean.tree(citations),
         unsupported=clean.tree([{"sentence": f.text, "reason": f.reason} for f in evidence.faults]),
+        unsure=clean.tree([dict(vars(one)) for one in evidence.unsure]) if answer else [],
         seconds=round(meter.seconds, 3), tokens=meter.tokens, usd=None if meter.unpriced else round(meter.usd, 9),
         seal="", exit_code=errors.EXIT_FAILED, parent=kit.parent,
         findings=clean.tree([f.model_dump() for f in evidence.findings]),
@@ -251,11 +262,12 @@ def decide_sentences(kit: Kit, answer: Explanation) -> list[dict[str, Any]]:
     """One decision event for each sentence of the answer; returns them with their event numbers."""
     by_number = {c.n: c for c in answer.citations}
     reasons = {(v.source, v.quote): v.reason for v in kit.evidence.verdicts or []}
+    doubts = {one.sentence: f"cited, unsure: {one.reason}" for one in kit.evidence.unsure}
     decisions = []
     for sentence in answer.sentences():
         cited = [by_number[n] for n in sentence.cites]
         because = [c.model_dump() | {"verdict": reasons.get((c.source, c.quote), "")} for c in cited]
-        content = {"text": sentence.text, "reason": "cited, checked word for word", "because": because}
+        content = {"text": sentence.text, "reason": doubts.get(sentence.text, CHECKED), "because": because}
         event = kit.journal.append("decision", content, who=kit.evidence.answered_by, what="said")
         decisions.append({"event": event.seq, "sentence": event.content["text"], "cites": list(sentence.cites)})
     return decisions

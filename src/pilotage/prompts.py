@@ -1,56 +1,136 @@
-"""What CrewAI writes around the texts of config/*.yaml, cut to what an agent needs.
+"""What pilotage says to a model, read from prompts.yaml beside this file; config/prompts.yaml overrides it key by key.
 
-    the task       its description and what is expected, without CrewAI's two sentences of exhortation
-    its context    for an explanation the supported verdicts alone, without their reasons
-
-Everything goes through methods that CrewAI's Task has for it. What is not covered: the prompts of the text mode
-(model.tool_calls: text), which CrewAI needs as they are to find calls in them.
+The texts of agents and tasks are not here: they are in config/agents.yaml and config/tasks.yaml. A placeholder that is
+missing or unknown is a ConfigError with file and line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
 
-from crewai import Task
-from crewai.agents.agent_builder.base_agent import BaseAgent
-from crewai.tasks.task_output import TaskOutput
-from crewai.tools.base_tool import BaseTool
-from crewai.utilities.i18n import I18N_DEFAULT
-from pydantic import BaseModel, PrivateAttr
+from pydantic import AfterValidator, ValidationError
 
-from pilotage.checks.results import Verdicts, supported
+from pilotage.errors import ConfigError
+from pilotage.spec import Strict, Text
+from pilotage.yamlfile import describe, read_yaml
+
+PROMPTS = "config/prompts.yaml"
+_OWN = Path(__file__).with_suffix(".yaml")
+_PLACE = re.compile(r"\{([a-z_]+)\}")
 
 
-class Brief(Task):
-    """A task whose prompt is short. `_shorten` takes its context as CrewAI made it and returns what the agent gets.
+def _with(*places: str) -> AfterValidator:
+    """A text in which just these placeholders stand, each at least once."""
 
-    `_before` says what comes before it: the conversation of a follow-up question.
+    def check(text: str) -> str:
+        found = set(_PLACE.findall(text))
+        if missing := [place for place in places if place not in found]:
+            raise ValueError(f"expected the placeholder {{{missing[0]}}}")
+        if unknown := sorted(found.difference(places)):
+            raise ValueError(f"unknown placeholder {{{unknown[0]}}}")
+        return text
+
+    return AfterValidator(check)
+
+
+Plain = Annotated[str, _with()]
+
+
+class CrewPrompts(Strict):
+    rule: Plain
+    expected: Annotated[str, _with("expected")]
+    faults: Plain
+    input: Plain
+    sources: Plain
+
+
+class ConfirmPrompts(Strict):
+    ask: Annotated[str, _with("rule", "first", "second")]
+
+
+class LocalPrompts(Strict):
+    tools: Annotated[str, _with("tools")]
+    result: Annotated[str, _with("tool")]
+    verdicts: Plain
+    statements: Plain
+
+
+class RoundsPrompts(Strict):
+    again: Annotated[str, _with("tried")]
+    lessons: Annotated[str, _with("lessons")]
+
+
+class ClaimExample(Strict):
+    source: Text
+    claim: Text
+    holds: bool
+
+
+class AnswerExample(Strict):
+    question: Text
+    answer: Text
+    context: str = ""
+    addresses: bool
+
+
+class JudgePrompts(Strict):
+    claim: Plain
+    claim_ask: Annotated[str, _with("source", "claim")]
+    claims: list[ClaimExample]
+    answer: Plain
+    answer_ask: Annotated[str, _with("question", "answer")]
+    answers: list[AnswerExample]
+
+
+class Prompts(Strict):
+    """All of prompts.yaml, section by section."""
+
+    crew: CrewPrompts
+    confirm: ConfirmPrompts
+    local: LocalPrompts
+    rounds: RoundsPrompts
+    judge: JudgePrompts
+
+
+def fill(template: str, **values: str) -> str:
+    """The template with its placeholders filled in; braces of JSON in it, and in the values, stay as they are.
+
+    >>> fill('Answer {"ok": true} to {question}', question="{why}?")
+    'Answer {"ok": true} to {why}?'
     """
-
-    _shorten: Callable[[str], str] | None = PrivateAttr(default=None)
-    _before: Callable[[], str] | None = PrivateAttr(default=None)
-
-    def prompt(self) -> str:
-        made = (
-            super().prompt().replace(expected(self.expected_output), f"\nAnswer with: {self.expected_output.strip()}")
-        )
-        return f"{self._before()}\n\n{made}" if self._before else made
-
-    async def aexecute_sync(
-        self, agent: BaseAgent | None = None, context: str | None = None, tools: list[BaseTool] | None = None
-    ) -> TaskOutput:
-        shorten = self._shorten
-        return await super().aexecute_sync(agent, shorten(context) if shorten and context else context, tools)
+    return _PLACE.sub(lambda match: values.get(match.group(1), match.group()), template)
 
 
-def expected(text: str) -> str:
-    """What CrewAI makes of `expected_output`."""
-    return I18N_DEFAULT.slice("expected_output").format(expected_output=text)
+@cache
+def defaults() -> Prompts:
+    """The texts that pilotage ships."""
+    return Prompts.model_validate(read_yaml(_OWN, _OWN.name)[0])
 
 
-def for_explaining(context: str, results: Iterable[BaseModel | None]) -> str:
-    """A context in which verdicts stand that are supported, and nothing of why: whoever explains may use no others."""
-    for result in results:
-        if isinstance(result, Verdicts):
-            context = context.replace(result.model_dump_json(), supported(result).model_dump_json())
-    return context
+def load(root: Path | None = None) -> Prompts:
+    """The texts in force in a project; those that pilotage ships without a config/prompts.yaml."""
+    if root is None or not os.path.lexists(root / PROMPTS):
+        return defaults()
+    tree, marks = read_yaml(root / PROMPTS, PROMPTS)
+    try:
+        return Prompts.model_validate(_merged(defaults().model_dump(), tree))
+    except ValidationError as error:
+        raise describe(error, Prompts, marks, PROMPTS) from None
+    except TypeError as error:
+        raise ConfigError(f"{PROMPTS}: {error}", hint="a section is a mapping of keys to texts") from None
+
+
+def _merged(own: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(own)
+    for key, value in given.items():
+        inner = own.get(key)
+        if value is None:  # a section whose lines are all comments
+            continue
+        if isinstance(inner, dict) and not isinstance(value, dict):
+            raise TypeError(f'expected a mapping under "{key}"')
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) else value
+    return merged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -75,10 +76,13 @@ def markdown(result: Result, decisions: list[dict[str, Any]]) -> str:
     """answer.md: the answer, its sources, and for each sentence the decision event that it rests on."""
     parts = [f"# {' '.join(result.question.split())}", ""]
     parts += [f"*{from_before(result)}; `pilotage run --fresh` asks anew.*", ""] if result.served_from else []
-    parts += [result.answer or f"No answer: {result.reason}.", ""]
+    parts += [marked(result) or f"No answer: {result.reason}.", ""]
     if result.citations:
         parts += ["## Sources", ""]
         parts += [f"{c['n']}. {c['where']} (`{c['source']}`): “{c['quote']}”" for c in result.citations] + [""]
+    if result.unsure:
+        parts += ["## Unsure", "", "Whether its sources say it could not be told of:", ""]
+        parts += [f"- {one['sentence']} ({_doubt(one)})" for one in result.unsure] + [""]
     for task, made in result.results.items():
         if task_text := made.get("text"):
             parts += [f"## {task}", "", f"```{made.get('format', '')}", str(task_text).rstrip(), "```", ""]
@@ -101,6 +105,19 @@ def markdown(result: Result, decisions: list[dict[str, Any]]) -> str:
         parts += ["## What did not hold", ""] + [f"- {_fault(f)}" for f in result.unsupported] + [""]
     parts.append(f"{summary(result)}  \nseal: `{result.seal}`; every step: `pilotage show {result.run}`")
     return "\n".join(parts) + "\n"
+
+
+def marked(result: Result) -> str:
+    """The answer, with `(unsure)` behind the citations of each sentence that may not stand in its sources."""
+    text = result.answer or ""
+    for one in result.unsure:
+        stem = re.escape(str(one["sentence"]).rstrip(".!?。！？"))
+        text = re.sub(rf"({stem}(?: ?\[\d+\])*)", r"\1 (unsure)", text, count=1)
+    return text
+
+
+def _doubt(one: dict[str, Any]) -> str:
+    return f"{one['reason']}, {one['score']:.2f}"
 
 
 def _verdict(verdict: dict[str, str]) -> str:
@@ -145,11 +162,13 @@ def print_result(result: Result, out: TextIO | None = None, err: TextIO | None =
     out, err = out or sys.stdout, err or sys.stderr
     say("", err)
     if result.answer:
-        say(printable(result.answer, "\n\t"), out)
+        say(printable(marked(result), "\n\t"), out)
     if result.citations:
         say("", out)
     for c in result.citations:
         say(printable(f"[{c['n']}] {c['where']} ({c['source']})"), out)
+    for one in result.unsure:
+        say(printable(f"unsure: {one['sentence'][:300]} ({_doubt(one)})"), out)
     for fault in result.unsupported:
         say(printable(f"did not hold: {_fault(fault)[:300]}"), out)
     if result.served_from:
@@ -235,6 +254,14 @@ def step_line(event: Event) -> str:
             return f"  {facts['what']}: {_short(content.get('text'))}" + ("" if kept else f" ({content.get('reason')})")
         case "check" if not facts["passed"]:
             return f"  check {facts['check']} failed"
+        case "grade" if facts["verdict"] != "supported":
+            return f"  {facts['verdict']}: {_short(content.get('claim'))} ({content.get('reason')})"
+        case "round" if "better" in facts:
+            return f"round {facts['number']} {'stands' if facts['better'] else 'is no better'}: {content.get('why')}"
+        case "round":
+            return f"round {facts['number']}, from {facts['to_task']} on: {content.get('why')}"
+        case "lesson":
+            return f"  lesson {facts['what']}: {_short(content.get('text'))}"
         case "limit" if "key" in facts:
             return f"  limit {facts['key']} reached"
         case "abandoned":

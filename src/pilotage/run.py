@@ -23,13 +23,15 @@ from pilotage.alerts.rules import check_alerts, shown_address
 from pilotage.alerts.watcher import Watcher
 from pilotage.answers.serving import Answers, Hit
 from pilotage.caches import Caches
-from pilotage.checks.gate import Evidence
+from pilotage.checks import grading
+from pilotage.checks.established import Evidence
 from pilotage.conversation import Conversation, hosts_of
 from pilotage.errors import ConfigError, StoreError
 from pilotage.evidence.knowledge import Knowledge
 from pilotage.guard.limits import Ended, Meter
 from pilotage.guard.policy import Policy, Reason, hosts_in
 from pilotage.kickoff import kick_off, read_named
+from pilotage.lessons import for_run, teach
 from pilotage.link import where
 from pilotage.model import factory
 from pilotage.outcome import Answered, Result, conclude, finish, finish_again
@@ -88,6 +90,7 @@ class Runner:
             check_alerts(settings.engine.alerts, os.environ)
         if not played:
             factory.check(settings)
+            check_judge(settings)
         self.fetcher = Fetcher(settings.engine.web, private_hosts=settings.engine.policy.allow_private_hosts)
         self.databases = Databases(settings.engine.databases, settings.root)
         self.redactor = Redactor(patterns=settings.engine.record.redact)
@@ -124,6 +127,7 @@ class Runner:
         import_crewai(self.settings.runs)
         if not self.played:
             factory.warm(self.settings)
+            self._warm_graders()
         kit, crew = self._build(question, journal, urls, again, fresh=fresh or self.played)
         tools = self.answers.watch(journal)
         session, watcher = self._follow(journal)
@@ -131,6 +135,7 @@ class Runner:
             self._start(journal, question, urls, again)
             if hit := self.answers.agreed(look, kit):
                 return self._serve(hit, question, journal, kit.meter, began, session, watcher, write=write, then=then)
+            teach(kit, urls, again.tape if again else None, fresh=fresh or self.played)
             is_ready = read_named(kit, urls) and (kit.conversation is None or kit.conversation.carry(kit))
             error = kick_off(crew, kit) if is_ready else None
             kit.meter.settle()
@@ -225,12 +230,23 @@ class Runner:
             spec, question, self.knowledge, self.caches.through(self.fetcher, fresh=fresh), policy,
             partial(guard.note, hidden=True), of_today=again.tape is not None,
         )  # fmt: skip
-        evidence = Evidence(desk.sources, searches=lambda: desk.searches, number=guard.number)
+        evidence = Evidence(
+            desk.sources, searches=lambda: desk.searches, number=guard.number, where=desk.where, about=desk.about
+        )
         kit = Kit(self.settings, question, desk, evidence, self.known_tools, self.databases, guard, meter, journal)
         kit.parent = again.parent or None
-        kit.conversation = Conversation(again.earlier) if again.earlier else None
         kit.stand_ins = again.models
+        if again.earlier:
+            kit.follow_up(Conversation(again.earlier))
+        if not self.played:
+            kit.lessons = for_run(kit, self.folder or self.settings.knowledge, self.knowledge.edition)
         return kit, build_crew(kit)
+
+    def _warm_graders(self) -> None:
+        """The reader quotes, and a quote needs no grader."""
+        is_graded = any("grounding" in task.checks for task in self.settings.tasks.values())
+        if is_graded and factory.asked(self.settings):
+            grading.warm()
 
     def _recall(self, run: str, number: str, again: Again, fresh: bool) -> Recall:
         """What this run remembers of others."""
@@ -265,6 +281,15 @@ class Runner:
             "host": platform.node() or None, "pid": os.getpid(),
             "until": round(time.time() + engine.limits.seconds + LOST, 3),
         }  # fmt: skip
+
+
+def check_judge(settings: Settings) -> None:
+    """ConfigError when the model of checks.judge cannot judge."""
+    if settings.engine.checks.judge:
+        from pilotage.judging import check
+
+        with located(settings):
+            check(settings)
 
 
 def shown_settings(settings: Settings) -> dict[str, Any]:

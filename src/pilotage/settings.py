@@ -20,6 +20,8 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
 from pilotage.errors import ConfigError, nearest
+from pilotage.prompts import Prompts, defaults
+from pilotage.prompts import load as load_prompts
 from pilotage.spec import AgentSpec, CapSpec, EngineSpec, PriceSpec, TaskSpec
 from pilotage.yamlfile import Marks, describe, read_yaml
 
@@ -48,6 +50,7 @@ class Settings:
     tasks: Mapping[str, TaskSpec]
     origins: Mapping[str, str]
     prices: Mapping[str, tuple[PriceSpec, ...]] = field(default_factory=dict)  # of one's own, by the model's name
+    prompts: Prompts = field(default_factory=defaults)
 
     @property
     def runs(self) -> Path:
@@ -92,7 +95,7 @@ def load(root: Path | None = None, overrides: Mapping[str, str] | None = None) -
     _check_texts(tasks, files[TASKS][1], TASKS)
     _check_names(agents, tasks, files[TASKS][1])
     origins = {key: origins.get(key, "default") for key in known_keys()}
-    return Settings(root, engine, agents, tasks, origins, read_prices(root))
+    return Settings(root, engine, agents, tasks, origins, read_prices(root), load_prompts(root))
 
 
 def read_prices(root: Path) -> dict[str, tuple[PriceSpec, ...]]:

@@ -65,6 +65,15 @@ class Strict(BaseModel):
         return {name: v for name, v in given.items() if not (v is None and _is_section(kinds.get(name)))}
 
 
+class LocalSpec(Strict):
+    """How a model of a GGUF file runs in this process. `threads`: None takes all cores; `context` is in tokens."""
+
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    context: int = Field(default=8192, ge=2048)
+    memory: Literal["lean", "fast"] = "lean"
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+
+
 class FallbackSpec(Strict):
     """A model that is asked when the one before it has failed for good."""
 
@@ -153,7 +162,13 @@ class LoopSpec(Strict):
 
 
 class CheckSpec(Strict):
+    """What happens to a result that does not hold, and who judges it besides the rules."""
+
     feedback_rounds: int = Field(default=1, ge=0, le=5)
+    on_unsupported: Literal["remove", "reject"] = "remove"
+    judge: Text | None = None
+    judge_votes: int = Field(default=1, ge=1, le=9)
+    lessons: bool = True
 
 
 class CacheSpec(Strict):
@@ -330,6 +345,7 @@ class EngineSpec(Strict):
     crew: ModuleAttribute = "my_crew.crew:crew"
     tools: Text | None = None
     model: ModelSpec = ModelSpec()
+    local: LocalSpec = LocalSpec()
     evidence: EvidenceSpec = EvidenceSpec()
     limits: LimitSpec = LimitSpec()
     loops: LoopSpec = LoopSpec()
@@ -371,6 +387,6 @@ class TaskSpec(Strict):
     agent: Text
     context: list[str] = []
     output_pydantic: Text
-    checks: list[Literal["findings", "verdicts", "citations", "code", "data"]] = []
+    checks: list[Literal["findings", "verdicts", "citations", "grounding", "answer", "code", "data"]] = []
     data: Text | None = None
     limits: CapSpec = CapSpec()

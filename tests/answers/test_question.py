@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pilotage.answers.lexicon import lexicon
 from pilotage.answers.question import is_english, read_question
+from pilotage.language.lexicon import lexicon
 
 
 def words(text: str) -> list[str]:

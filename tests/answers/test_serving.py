@@ -405,7 +405,7 @@ def reads_page(url: str) -> Callable[[Turn], Any]:
             return Verdicts(verdicts=[Verdict(**finding.model_dump(), verdict="supported", reason="it says so")])
         checked = read(turn, Verdicts).verdicts[0]
         citation = Citation(n=1, source=checked.source, quote=checked.quote)
-        return Explanation(statements=[Statement(text="It is steeped briefly.", cites=[1])], citations=[citation])
+        return Explanation(statements=[Statement(text=checked.quote, cites=[1])], citations=[citation])
 
     return play
 

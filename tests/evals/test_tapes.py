@@ -72,7 +72,9 @@ def test_a_shipped_tape_is_small_and_says_nothing_of_the_machine_that_made_it(pa
 def test_the_shipped_tapes_answer_golden_questions() -> None:
     golden = {question.id: question for question in read_questions(ROOT / "tests" / "evals" / "golden.jsonl")}
     for question in read_questions(SHIPPED / "questions.jsonl"):
-        assert golden[question.id] == question
+        asked = golden[question.id]
+        assert (asked.question, asked.answer) == (question.question, question.answer)
+        assert question.outcome == asked.outcome or question.answer
 
 
 # --- playing
@@ -184,7 +186,7 @@ def test_an_edited_prompt_is_shown_as_the_line_that_changed(load: Load, project:
     assert found.id == "nested"
     assert "verifier at verify, call 1: its request is not the recorded one" in found.what
     assert "+Current Task: Judge each finding." in found.diff
-    assert "-Call read_source once for each source" in found.diff
+    assert "-Current Task: Call read_source once for each source" in found.diff
     assert "You are" not in found.diff  # what is the same is not shown
 
 

@@ -10,7 +10,8 @@ import unicodedata
 
 import pytest
 
-from pilotage.guard.fence import RULE, clean, fence, suspects, unfence
+from pilotage.guard.fence import clean, fence, suspects, unfence
+from pilotage.prompts import defaults
 
 NUMBER = "9f3a61c2"
 VISIBLE_FORMATS = {
@@ -182,8 +183,8 @@ def test_a_million_characters_take_seconds_at_most(piece: str) -> None:
 
 def test_a_fence_names_its_source_and_its_number() -> None:
     assert fence("Tea.", "read_page", NUMBER) == f"<<<data {NUMBER} from read_page>>>\nTea.\n<<<end {NUMBER}>>>"
-    assert "<<<data" in RULE
-    assert "<<<end" in RULE
+    assert "<<<data" in defaults().crew.rule
+    assert "<<<end" in defaults().crew.rule
 
 
 PIECES = [

@@ -115,7 +115,7 @@ def test_a_citation_leads_to_its_quote_within_its_source(runs: Recorded) -> None
     assert cited.found == runs.accepted.citations[0]["quote"]
     assert cited.after.strip().startswith("The owner of retries")
     assert folded.event(cited.step).kind == "tool_call"  # type: ignore[union-attr]
-    assert context["answer"] == [("One fault can become 27 requests when three layers retry ", 0), ("1", 1), (".", 0)]
+    assert context["answer"] == [("One fault can become 27 requests when three owners retry ", 0), ("1", 1), (".", 0)]
 
 
 def test_decisions_come_with_reason_and_evidence(runs: Recorded) -> None:

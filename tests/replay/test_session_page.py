@@ -54,7 +54,7 @@ def test_the_page_reads_well_without_script(runs: Recorded, recorded_client: htt
     assert page.status_code == 200
     assert QUESTION in said
     assert "accepted every sentence is cited" in said
-    assert "One fault can become 27 requests when three layers retry" in said
+    assert "One fault can become 27 requests when three owners retry" in said
     assert "researcher called search_knowledge" in said
     assert "Seal" in said
     assert all(f'id="{seq}"' in page.text for seq in range(1, 22))

@@ -96,7 +96,7 @@ def good(turn: Turn) -> Any:
         return Verdicts(verdicts=[verdict])
     checked = read(turn, Verdicts).verdicts[0]
     citation = Citation(n=1, source=checked.source, quote=checked.quote)
-    statement = Statement(text="One fault can become 27 requests when three layers retry.", cites=[1])
+    statement = Statement(text="One fault can become 27 requests when three owners retry.", cites=[1])
     return Explanation(statements=[statement], citations=[citation])
 
 

@@ -47,7 +47,7 @@ def test_the_first_difference_is_named_with_its_step_and_shown(lab: Lab) -> None
         "answer", "model_call", "researcher", "research",
     )  # fmt: skip
     assert any(line.startswith("+") and "deadlines" in line for line in found.first.diff)
-    assert [pair.what for pair in found.pairs if pair.task == "explain"] == ["", ""]
+    assert {pair.what for pair in found.pairs if pair.task == "explain"} == {""}
 
 
 def test_a_changed_prompt_is_a_difference_of_the_request(lab: Lab) -> None:

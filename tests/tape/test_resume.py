@@ -16,7 +16,7 @@ from tests.support.server import good_over_http
 from tests.tape.lab import Lab, Told, number_of, same_request
 from tests.tape.plays import searching
 
-ANSWER = "One fault can become 27 requests when three layers retry [1]."
+ANSWER = "One fault can become 27 requests when three owners retry [1]."
 
 
 def keys(told: Told, *, live: bool = False) -> list[str]:

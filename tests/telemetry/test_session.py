@@ -86,7 +86,7 @@ def _answer(task: str, source: str) -> dict[str, Any]:
         return {"findings": [finding]}
     if task == "verify":
         return {"verdicts": [{**finding, "verdict": "supported", "reason": "it says so"}]}
-    statement = {"text": "One fault can become 27 requests when three layers retry.", "cites": [1]}
+    statement = {"text": "One fault can become 27 requests when three owners retry.", "cites": [1]}
     return {"statements": [statement], "citations": [{"n": 1, "source": source, "quote": QUOTE}]}
 
 
@@ -155,7 +155,7 @@ def test_three_agents_with_a_good_and_a_failing_tool(load: Load, cloud: Backend)
     assert result.outcome == "accepted", result.reason
     assert len({span.trace for span in cloud.spans}) == 1
     assert Counter(span.kind for span in cloud.spans) == {
-        "session": 1, "workflow": 1, "task": 3, "agent": 3, "llm": 5, "tool": 3, "check": 3, "decision": 3,
+        "session": 1, "workflow": 1, "task": 3, "agent": 3, "llm": 5, "tool": 3, "check": 7, "decision": 3,
     }  # fmt: skip
     assert same_tree(cloud.spans, events)
     check_figures(cloud.spans, len(server.requests))
@@ -220,7 +220,9 @@ def test_checks_and_decisions_are_events_on_the_agent_and_spans_below_it(load: L
     check = next(span for span in cloud.of("check") if span.attributes["operation.name"] == "findings")
     around = ids[check.parent]
     assert around.kind == "agent"
-    assert [name for name, _ in around.events] == ["pilotage.check", "pilotage.decision"]
+    assert [name for name, _ in around.events] == [
+        "pilotage.check", "pilotage.grade", "pilotage.check", "pilotage.decision",
+    ]  # fmt: skip
     assert json.loads(check.attributes["pilotage.facts"])["passed"] is True
     assert check.attributes["agentops.span.kind"] == "guardrail"
 

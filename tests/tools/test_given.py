@@ -107,7 +107,7 @@ def run(project: Path, scripted: Any, play: Any) -> list[Event]:
     settings = load_settings(project)
     runner = Runner(settings)
     try:
-        result = runner.answer("What do nested retries cost?")
+        result = runner.answer("How many requests can one fault make when retries are nested?")
     finally:
         runner.close()
     assert result.outcome == "accepted", result.reason
@@ -169,7 +169,7 @@ def test_wrong_arguments_count_against_the_limit(equipped: Path, scripted: Any) 
     scripted(lambda turn: raw(("today", '{"n": "x"}')) if turn.number % 2 else raw(("today", f"[{turn.number}]")))
     runner = Runner(load_settings(equipped))
     try:
-        result = runner.answer("What do nested retries cost?")
+        result = runner.answer("How many requests can one fault make when retries are nested?")
     finally:
         runner.close()
     assert result.outcome == "limited"

@@ -11,8 +11,9 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from pilotage.errors import ToolError, figure, shortened
-from pilotage.guard.fence import RULE, fence
+from pilotage.guard.fence import fence
 from pilotage.model import factory
+from pilotage.prompts import Prompts, defaults, fill
 from pilotage.quiet import lasting_context
 
 if TYPE_CHECKING:
@@ -25,15 +26,6 @@ TOKENS = 256  # a yes has one; models that think first need some more
 SECONDS = 10.0  # most that it may take
 SHARE = 10  # times what it may use must be left of the run's tokens and usd
 CALLS = 2  # for each task, model calls and iterations that must be left
-PROMPT = """Two questions follow, each from a user of the same documents. {rule}
-
-{first}
-
-{second}
-
-Would one and the same answer be fully right for both? They must agree in every number, name, date, unit, negation,
-direction, comparison and condition, and in what is asked about them. If you are not certain, the answer is no.
-Answer with one word: yes or no."""
 
 
 def confirming(settings: Settings) -> str | None:
@@ -42,10 +34,12 @@ def confirming(settings: Settings) -> str | None:
     return next((agent for agent, name in models.items() if name != factory.READER), None)
 
 
-def prompt(first: str, second: str, number: str) -> str:
-    return PROMPT.format(
-        rule=RULE, first=fence(first, "question 1", number), second=fence(second, "question 2", number)
-    )
+def prompt(first: str, second: str, number: str, prompts: Prompts | None = None) -> str:
+    texts = prompts or defaults()
+    return fill(
+        texts.confirm.ask, rule=texts.crew.rule,
+        first=fence(first, "question 1", number), second=fence(second, "question 2", number),
+    )  # fmt: skip
 
 
 def is_yes(answer: Any) -> bool:
@@ -56,7 +50,8 @@ def is_yes(answer: Any) -> bool:
 def confirm(kit: Kit, agent: str, first: str, second: str) -> str:
     """Why they do not ask the same, as far as the model of `agent` says; "" when it says that they do."""
     try:
-        answer = lasting_context().copy().run(_ask, kit, agent, prompt(first, second, kit.guard.number))
+        text = prompt(first, second, kit.guard.number, kit.settings.prompts)
+        answer = lasting_context().copy().run(_ask, kit, agent, text)
     except Exception as error:  # the door has journalled it; whatever it is, the crew answers
         said = shortened(" ".join(str(error).split()), 300) or type(error).__name__
         return f"whether they ask the same could not be asked: {said}"
@@ -74,7 +69,7 @@ def _ask(kit: Kit, agent: str, text: str) -> Any:
         update={"max_tokens": min(spec.max_tokens, TOKENS), "temperature": temperature, "stream": False}
     )
     meter = cast("Meter", _Lenient(kit.meter))
-    llm = factory.build(name, brief, meter.call_seconds(AGENT)[0])
+    llm = factory.build(name, brief, meter.call_seconds(AGENT)[0], kit.settings)
     messages: list[Any] = [{"role": "user", "content": text}]
     _check_cost(kit, name, llm, messages)
     return open_door(llm, Door(AGENT, name, meter, kit.journal, prices=kit.prices)).call(messages)

@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pilotage.answers.content import TO_DO, Word
+from pilotage.answers.groups import (
+    are_joined,
+    group_marker,
+    is_attribute,
+    is_done_to,
+    is_filled,
+    is_gift,
+    is_of,
+    is_run,
+)  # fmt: skip
 from pilotage.answers.pairing import Pair
 from pilotage.answers.question import Question
+from pilotage.language.content import Word
+from pilotage.language.lexicon import lexicon
+from pilotage.language.words import DIRECTED
 
-__all__ = ["DOERS", "LOOSE", "TO_DO", "Moves", "group_marker"]
-
-LOOSE = frozenset({"", "of", "in", "at", "on", "for"})
-"""Prepositions that only tie a word to its neighbour: the rate of the room, for the room, the room's rate."""
 FIXED = frozenset({"than", "only", "and", "or"})
 _ROAMING_WORDS = "in at on to from during before after until since within if because by into per for through"
 ROAMING = frozenset(_ROAMING_WORDS.split())
@@ -33,9 +41,25 @@ class Moves:
     b: Question
     pairs: list[Pair]
     agent: str = field(init=False)
+    tools: frozenset[int] = field(init=False)  # places in `a` of what does it in one and is used in the other
 
     def __post_init__(self) -> None:
         self.agent = self._agent()
+        self.tools = self._tools()
+
+    def _tools(self) -> frozenset[int]:
+        a, b = self.a, self.b
+        if a.is_anyone == b.is_anyone or a.is_passive or b.is_passive or a.kind != "polar" != b.kind:
+            return frozenset()
+        used, does = (a, b) if a.is_anyone else (b, a)
+        found = []
+        for pair in self.pairs:
+            here, there = (pair.a, pair.b) if a.is_anyone else (pair.b, pair.a)
+            is_subject = not does.words[there].marker and all(word.follows for word in does.words[1 : there + 1])
+            if is_subject and group_marker(used, here) == "with":
+                found.append((pair.a, used.words[here]))
+        is_thing = any(lexicon().noun_class(base) == "artifact" for _, word in found for base in word.bases)
+        return frozenset(place for place, _ in found) if is_thing else frozenset()
 
     def fault(self) -> str:
         if self.a.alternatives and self.a.kind != self.b.kind:
@@ -53,7 +77,7 @@ class Moves:
                     yield first, second
 
     def _is_turn(self, first: Pair, second: Pair) -> bool:
-        turns = (self._is_phrase, self._is_manner, self._is_owner)
+        turns = (self._is_phrase, self._is_manner, self._is_owner, self._is_adverb)
         if any(turn(one, other) for turn in turns for one, other in ((first, second), (second, first))):
             return True
         return (
@@ -65,9 +89,15 @@ class Moves:
             or self._is_last(first, second)
             or self._is_anybody(first, second)
             or self._is_copula(first, second)
+            or self._is_event(first, second)
+            or self._is_joined(first, second)
+            or self._is_reduced(first, second)
+            or self._is_needed(first, second)
+            or self._is_tool(first, second)
+            or self._is_given(first, second)
         )
 
-    def _partner(self, name: str) -> dict[int, int]:
+    def partners(self, name: str) -> dict[int, int]:
         if name == "a":
             return {pair.a: pair.b for pair in self.pairs}
         return {pair.b: pair.a for pair in self.pairs}
@@ -81,7 +111,7 @@ class Moves:
         name, passive, active = ("a", self.a, self.b) if self.a.is_passive else ("b", self.b, self.a)
         if passive.asks_with == "by" or any(word.marker == "by" for word in passive.words):
             return name
-        partner = self._partner(name)
+        partner = self.partners(name)
         verb = partner.get(passive.verb, -1)
         after = range(passive.verb + 1, len(passive.words))
         led = [partner[i] for i in after if group_marker(passive, i) in DOERS and i in partner]
@@ -93,15 +123,16 @@ class Moves:
         """The doer of the passive comes before the verb of the active."""
         passive, active = (self.a, self.b) if self.agent == "a" else (self.b, self.a)
         if passive.asks_with == "by":
-            late = passive.kind == "who" and self._partner(self.agent).get(passive.verb, 0) > 0  # who is Anna paying
+            late = passive.kind == "who" and self.partners(self.agent).get(passive.verb, 0) > 0  # who is Anna paying
             return "the doer is asked for in one, the other side in the other" if active.has_do or late else ""
         if passive.kind in ("who", "what") and not active.has_do:
             return "who does it is asked for in one, who suffers it in the other"
-        partner = self._partner(self.agent)
+        partner = self.partners(self.agent)
         verb = partner.get(passive.verb)
         markers = {"by"} if any(word.marker == "by" for word in passive.words) else DOERS
         for place in range(passive.verb + 1, len(passive.words)):
-            is_led = passive.words[place].kind == "word" and group_marker(passive, place) in markers
+            word = passive.words[place]
+            is_led = (word.kind == "word" or word.text.startswith("unit ")) and group_marker(passive, place) in markers
             if is_led and verb is not None and partner.get(place, -1) > verb:
                 return f"“{passive.words[place].raw}” does it in one and suffers it in the other"
         return ""
@@ -120,6 +151,9 @@ class Moves:
 
     def _is_phrase(self, pair: Pair, passed: Pair) -> bool:
         """A phrase with the same preposition in both may stand anywhere, but not change places with one of its kind."""
+        is_rate = self.a.words[pair.a].marker == self.b.words[pair.b].marker == "per"
+        if is_rate and not any(self.a.words[passed.a].marker == marker for marker in ("per", "than")):
+            return True  # how many does it lay per week, how many per week
         if any(word.text in FIXED or word.marker in FIXED for word in self.a.words):
             return False
         one, other = group_marker(self.a, pair.a), group_marker(self.b, pair.b)
@@ -143,6 +177,13 @@ class Moves:
         """Norway's ban on the drug, the ban on the drug in Norway"""
         one, other = self.a.words[pair.a], self.b.words[pair.b]
         return (one.is_owner and other.marker in ("of", "in")) or (other.is_owner and one.marker in ("of", "in"))
+
+    def _is_adverb(self, pair: Pair, passed: Pair) -> bool:
+        """safely thaw it, thaw it safely; not where it could go with the verb of another clause"""
+        one, other = self.a.words[pair.a], self.b.words[pair.b]
+        if one.text != other.text or not one.text.endswith("ly") or self.a.has_clause or self.b.has_clause:
+            return False
+        return lexicon().knows(one.text, "r") and not any(word.text in FIXED for word in self.a.words)
 
     # --- two words that change places
 
@@ -194,6 +235,48 @@ class Moves:
         ends = [{numbers[0].a, numbers[0].b} == {0, len(a.words) - 1}] if len(numbers) == 1 else []
         return ends == [True] and len(a.words) == len(b.words)
 
+    def _is_event(self, first: Pair, second: Pair) -> bool:
+        """the collapse of the bank, the bank collapsed; the election of the mayor, the mayor is elected"""
+        turns = (
+            (self.a, self.b, (first.a, first.b), (second.a, second.b)),
+            (self.b, self.a, (second.b, second.a), (first.b, first.a)),
+        )
+        return any(is_done_to(*turn) for turn in turns)
+
+    def _is_reduced(self, first: Pair, second: Pair) -> bool:
+        """a deleted file, a file I have deleted"""
+        return is_attribute(self.a, first.a, self.b, second.b, first.b) or is_attribute(
+            self.b, second.b, self.a, first.a, second.a
+        )
+
+    def _is_needed(self, first: Pair, second: Pair) -> bool:
+        """children need a passport, a passport is needed for children"""
+        a, b = self.a, self.b
+        if not ("must" in a.modals and "must" in b.modals and a.has_do != b.has_do):
+            return False
+        needed, place = (b, first.b) if a.has_do else (a, second.a)
+        needs, subject = (a, first.a) if a.has_do else (b, second.b)
+        return group_marker(needed, place) == "for" and not group_marker(needs, subject)
+
+    def _is_tool(self, first: Pair, second: Pair) -> bool:
+        """I cool the house with a pump, a pump cools the house"""
+        return any(pair.a in self.tools for pair in (first, second))
+
+    def _is_given(self, first: Pair, second: Pair) -> bool:
+        """pay the bank a fee, pay a fee to the bank"""
+        a, b = self.a, self.b
+        if self.a.is_passive or self.b.is_passive:
+            return False
+        return is_gift(a, first.a, second.a, b, second.b, first.b) or is_gift(
+            b, second.b, first.b, a, first.a, second.a
+        )
+
+    def _is_joined(self, first: Pair, second: Pair) -> bool:
+        """mumps and rubella, rubella and mumps; not where one is turned into the other"""
+        if any(word.bases & DIRECTED or word.text in FIXED - {"and", "or"} for word in self.a.words):
+            return False
+        return are_joined(self.a, first.a, second.a) and are_joined(self.b, second.b, first.b)
+
     def _is_anybody(self, first: Pair, second: Pair) -> bool:
         """how long do I bake it, how long does it bake"""
         a, b = self.a, self.b
@@ -208,33 +291,9 @@ class Moves:
         return all(group_marker(itself, place) for place in range(places[0] + 1, len(itself.words)))
 
 
-def group_marker(question: Question, place: int) -> str:
-    """The preposition of the group that the word stands in."""
-    while place > 0 and question.words[place].follows:
-        place -= 1
-    marker = question.words[place].marker
-    return "" if marker == TO_DO else marker
-
-
-def is_of(question: Question, head: int, other: int) -> bool:
-    """`other` stands behind `head`, tied to it by loose prepositions: the price of a ticket for the zoo."""
-    between = question.words[head + 1 : other + 1]
-    is_tied = all(word.follows or word.marker in LOOSE - {""} for word in between)
-    return head < other and is_tied and any(word.marker for word in between)
-
-
-def is_filled(question: Question, head: int, other: int) -> bool:
-    """A glass of wine is no wine glass: a thing, and a stuff without an article."""
-    thing, stuff = question.words[head], question.words[other]
-    return thing.article != "the" and not stuff.article and not stuff.is_name
-
-
-def is_run(question: Question, first: int, last: int) -> bool:
-    """Both stand in one group of words with nothing between."""
-    return all(word.follows for word in question.words[first + 1 : last + 1])
-
-
 def _is_verb_last(question: Question, place: int) -> bool:
     """`does it cost`: with `do`, and a subject of its own, the last word is the verb."""
     word: Word = question.words[place]
-    return not word.marker and question.has_do and not question.is_anyone
+    has_other = any("have" in other.bases for other in question.words[:place])
+    is_verb = any(lexicon().knows(base, "v") for base in word.bases) and not has_other
+    return is_verb and not word.marker and question.has_do and not question.is_anyone

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pilotage.answers.content import Word
-from pilotage.answers.lexicon import Lexicon, lexicon
 from pilotage.answers.question import Question
-from pilotage.answers.words import LIGHT
+from pilotage.language.content import Word
+from pilotage.language.lexicon import Lexicon, lexicon
+from pilotage.language.words import CONVERSES, LIGHT
 
 AGENT = ("er", "or", "ist", "ee", "ant", "ent")
 _ESTRANGED_WORDS = "hardly lately nearly mostly shortly barely scarcely largely fairly highly"
+DEEDS = frozenset({"act", "event", "process", "state"})
 ESTRANGED = frozenset(_ESTRANGED_WORDS.split())
 """Adverbs that have left their adjectives."""
 _MAKERS_WORDS = "inventor author writer painter composer discoverer founder designer builder creator architect"
@@ -47,7 +48,18 @@ class Rules:
 
 
 RULES = Rules()
-SCORES = {"same": 6, "joined": 5, "own": 4, "measure": 4, "root": 3, "agent": 3, "again": 3, "wordnet": 2}
+NOWHERE = (0, 0)  # where a word stands that a frame put in
+SCORES = {
+    "same": 6,
+    "spelling": 5,
+    "joined": 5,
+    "own": 4,
+    "measure": 4,
+    "root": 3,
+    "agent": 3,
+    "again": 3,
+    "wordnet": 2,
+}
 
 
 def pair_words(a: Question, b: Question, near: Nearness) -> list[Pair]:
@@ -113,17 +125,20 @@ def relation(one: Word, other: Word, near: Nearness) -> str:
     book = lexicon()
     if one.degree != other.degree:
         return ""
+    if is_misspelt(one, other, book) or is_misspelt(other, one, book):
+        return "spelling"
     if one.bases & other.bases:
         return "" if _is_apart(one, other, book) else "same"
     if " " in one.text + other.text and one.text.replace(" ", "") == other.text.replace(" ", ""):
         return "joined"  # take off, takeoff
     if one.degree or _is_opposite(one, other, book):
         return ""
-    if one.groups & other.groups and not (one.is_name and other.is_name):
-        is_phrase = " " in one.text + other.text  # the mean of its words tells nothing
-        return "own" if is_phrase or near(one, other) >= RULES.near_own else ""
     if _is_measure(one, other, book) or _is_measure(other, one, book):
         return "measure"
+    if one.groups & other.groups and not (one.is_name and other.is_name):
+        is_phrase = " " in one.text + other.text  # the mean of its words tells nothing
+        is_made = NOWHERE in one.spans + other.spans  # by the frame
+        return "own" if is_phrase or is_made or near(one, other) >= RULES.near_own else ""
     if _has_root(one, other, book):
         return "root"
     if _is_known(one, other, book) and near(one, other) >= RULES.near:
@@ -131,6 +146,23 @@ def relation(one: Word, other: Word, near: Nearness) -> str:
     if _is_verb_known(one, other, book) and near(one, other) >= RULES.near_verb:
         return "wordnet"
     return ""
+
+
+def is_misspelt(one: Word, other: Word, book: Lexicon) -> bool:
+    """trak, track: a word that is none, but for a letter that is missing, too many or in its neighbour's place"""
+    wrong, right = one.text, other.text
+    is_word = right.isalpha() and wrong.isalpha() and len(right) > 4 and wrong[0] == right[0]
+    if not is_word or one.raw[:1].isupper() or any(book.knows(base) for base in one.bases | {wrong}):
+        return False
+    return book.is_common(right) and _is_slip(wrong, right)
+
+
+def _is_slip(wrong: str, right: str) -> bool:
+    at = next((i for i, (x, y) in enumerate(zip(wrong, right, strict=False)) if x != y), min(len(wrong), len(right)))
+    missing = wrong[:at] + right[at : at + 1] + wrong[at:] == right
+    doubled = right[:at] + wrong[at : at + 1] + right[at:] == wrong
+    swapped = wrong[at : at + 2] == right[at : at + 2][::-1] and wrong[at + 2 :] == right[at + 2 :]
+    return missing or doubled or swapped
 
 
 def _is_apart(one: Word, other: Word, book: Lexicon) -> bool:
@@ -143,7 +175,8 @@ def _is_opposite(one: Word, other: Word, book: Lexicon) -> bool:
     """Opposites; economic and economical have grown apart as well."""
     if any(x.endswith("ic") and x + "al" == y for x, y in ((one.text, other.text), (other.text, one.text))):
         return True
-    return any(book.is_opposite(x, y) for x in one.bases for y in other.bases)
+    pairs = [(x, y) for x in one.bases for y in other.bases]
+    return any(book.is_opposite(x, y) or frozenset((x, y)) in CONVERSES for x, y in pairs)
 
 
 def _is_measure(one: Word, other: Word, book: Lexicon) -> bool:
@@ -156,11 +189,16 @@ def _is_measure(one: Word, other: Word, book: Lexicon) -> bool:
 def _has_root(one: Word, other: Word, book: Lexicon) -> bool:
     for x in one.bases:
         for y in other.bases:
-            if book.is_root(x, y) and not x.endswith(AGENT) and not y.endswith(AGENT):
+            if book.is_root(x, y) and not _is_agent(x, book) and not _is_agent(y, book):
                 return True
             if _is_adverb(x, y) or _is_adverb(y, x):
                 return True
     return False
+
+
+def _is_agent(word: str, book: Lexicon) -> bool:
+    """inventor, applicant; not payment"""
+    return word.endswith(AGENT) and not word.endswith("ment") and book.noun_class(word) not in DEEDS
 
 
 def _is_adverb(one: str, other: str) -> bool:

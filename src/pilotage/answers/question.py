@@ -9,19 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from pilotage.answers import words as w
-from pilotage.answers.amounts import unit_of
-from pilotage.answers.content import Reading, Word, plain_word
-from pilotage.answers.heads import Head, read_head, without_fillers
-from pilotage.answers.lexicon import lexicon
 from pilotage.answers.reading import read_words
-from pilotage.answers.rephrasing import rephrase
-from pilotage.answers.wording import Token, tokenize
+from pilotage.answers.rephrasing import reframe, rephrase
 from pilotage.evidence.terms import is_foreign
+from pilotage.language import words as w
+from pilotage.language.amounts import unit_of
+from pilotage.language.content import Reading, Word, find_phrases, plain_word
+from pilotage.language.heads import Head, read_head, without_fillers
+from pilotage.language.lexicon import lexicon
+from pilotage.language.wording import Token, tokenize
 
+IMPERATIVES = frozenset({"tell", "show", "explain", "describe", "name", "list", "give", "say", "ask", "state"})
 STOPS = frozenset(".?!;:")
 KNOWN = 0.7  # the least share of English words in an English question …
-CLOSED = 0.35  # … or of its function words
+CLOSED = 0.33  # … or of its function words
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,48 @@ class Question:
     alternatives: bool = False  # this or that
     has_it: bool = False  # is it safe to …
     names_kind: bool = False  # which city is the …
+    has_clause: bool = False
+    has_aux: bool = False
 
 
 @lru_cache(maxsize=4096)
+def wordings(text: str) -> tuple[tuple[Token, ...], ...]:
+    """The question in its own frame, and in the one that stands for it where that is another."""
+    tokens = without_fillers(_ordered(tokenize(text)))
+    plain, framed = tuple(rephrase(tokens)), tuple(without_fillers(reframe(tokens)))
+    return (plain,) if [token.text for token in plain] == [token.text for token in framed] else (plain, framed)
+
+
+@lru_cache(maxsize=4096)
+def phrase_groups(tokens: tuple[Token, ...]) -> tuple[frozenset[int], frozenset[int]]:
+    """The groups of our lists that a word of the question stands in, and those that a phrase of it does."""
+    book = lexicon()
+    words, phrases = set[int](), set[int]()
+    for at, token in enumerate(tokens):
+        for base in book.bases(token.text) | {token.text}:
+            words |= book.own.get(base, set())
+        for _, phrase in find_phrases(list(tokens), at, book):
+            phrases |= book.own[phrase]
+        if token.text in w.PARTICLES:
+            for before in tokens[max(at - 5, 0) : at]:
+                for base in book.bases(before.text):
+                    phrases |= book.own.get(f"{base} {token.text}", set())
+    return frozenset(words), frozenset(phrases)
+
+
+def shared_groups(a: tuple[Token, ...], b: tuple[Token, ...]) -> frozenset[int]:
+    """The groups of phrases that both questions have a member of: only those phrases are read as one word."""
+    (words, phrases), (others, theirs) = phrase_groups(a), phrase_groups(b)
+    return frozenset(n for n in (phrases & (others | theirs)) | (theirs & words) if n >= lexicon().short)
+
+
 def read_question(text: str) -> Question:
-    tokens = rephrase(without_fillers(_ordered(tokenize(text))))
+    return read_tokens(wordings(text)[0])
+
+
+@lru_cache(maxsize=8192)
+def read_tokens(given: tuple[Token, ...], joins: frozenset[int] = frozenset()) -> Question:
+    tokens = list(given)
     head = read_head(tokens)
     reading = Reading(
         past=head.past,
@@ -56,6 +94,7 @@ def read_question(text: str) -> Question:
         be=head.has_be,
         do=head.has_do,
         anyone=head.is_anyone,
+        joins=joins,
     )
     reading.modals |= head.modals
     reading.words += [plain_word(token, "", lexicon()) for token in head.inserted]
@@ -75,12 +114,12 @@ def read_question(text: str) -> Question:
 
 
 def _spaced(tokens: list[Token], head: Head) -> list[Token]:
-    """A distance between one and the other is that from one to the other."""
+    """A distance from one to the other is that between both."""
     texts = [token.text for token in tokens]
-    is_far = "distance" in texts or any(token.text == "far" for token in head.inserted)
-    if not is_far or texts.count("between") != 1 or texts.count("and") != 1:
+    is_far = "distance" in texts or any("far" in token.text for token in head.inserted)
+    if not is_far or texts.count("from") != 1 or texts.count("to") != 1 or texts.index("from") > texts.index("to"):
         return tokens
-    names = {"between": "from", "and": "to"}
+    names = {"from": "between", "to": "and"}
     return [replace(token, text=names.get(token.text, token.text)) for token in tokens]
 
 
@@ -100,11 +139,15 @@ def is_english(text: str) -> bool:
 
 def _finished(head: Head, reading: Reading, names_kind: bool, tokens: list[Token]) -> Question:
     lacks_aux = not reading.aux and not reading.modals
-    verb_first = lacks_aux and any(_is_past(word) for word in reading.words[:4])
+    verb_first = lacks_aux and _begins_past(reading.words[:4], head.kind)
     verb_first = verb_first and head.kind in ("who", "what", "count")
     tense = reading.main or ("past" if reading.past or verb_first else "present")
     if "will" in reading.modals and tense == "present":
         tense = "future"
+    if head.kind == "what" and reading.verb > 0 and [token.text for token in head.inserted] == ["how long"]:
+        head = replace(head, kind="duration", is_anyone=False, inserted=())  # how long are they kept
+        first = replace(reading.words[1], marker="", follows=False)
+        reading.words[:2], reading.verb, reading.anyone = [first], reading.verb - 1, False
     if head.kind == "how" and reading.words and reading.words[-1].text == "differ":
         head = replace(head, kind="difference")
         reading.words.pop()
@@ -117,7 +160,7 @@ def _finished(head: Head, reading: Reading, names_kind: bool, tokens: list[Token
         head.kind, tuple(reading.words), head.preposition or reading.stranded, frozenset(reading.modals - {"will"}),
         tense, reading.verb >= 0, reading.verb, reading.anyone, reading.do or reading.inverted, tuple(reading.pronouns),
         reading.past or verb_first, reading.there, any(word.text == "or" for word in reading.words), reading.dummy,
-        names_kind,
+        names_kind, reading.clause, reading.aux or head.has_aux or head.has_be,
     )  # fmt: skip
 
 
@@ -126,9 +169,23 @@ def _ends_in_do(tokens: list[Token]) -> bool:
     return len(tokens) > 3 and tokens[1].text in ("do", "does") and tokens[-1].text == "do"
 
 
+def _begins_past(words: list[Word], kind: str) -> bool:
+    """Whether the first verb is a past: who paid; not who pays for broken windows."""
+    book = lexicon()
+    for word in words:
+        if _is_past(word):
+            return True
+        is_third = word.raw.endswith("s") and any(base != word.raw and book.knows(base, "v") for base in word.bases)
+        if kind == "who" and is_third:
+            return False
+    return False
+
+
 def _is_past(word: Word) -> bool:
     form = word.raw.lower().partition(" ")[0]
     book = lexicon()
+    if form in w.HAVE - w.PAST:
+        return False
     return book.is_participle(form) and any(base != form and book.knows(base, "v") for base in book.bases(form))
 
 
@@ -152,12 +209,17 @@ def _ordered(tokens: list[Token]) -> list[Token]:
 
 
 def _asked_last(part: list[Token]) -> list[Token]:
-    """`A handshake needs how many trips?`"""
-    if read_head(without_fillers(part)).kind != "tell":
+    """`A handshake needs how many trips?`, `it is paid under what conditions?`"""
+    if read_head(without_fillers(part)).kind != "tell" or part[0].text in IMPERATIVES:
         return part
     for at in range(1, len(part) - 1):
         if part[at].text == "how" and part[at + 1].text in ("many", "much", "long", "often"):
             return [token for token in part[at:] if token.text not in STOPS] + part[:at]
+    ends = len(part) - (part[-1].text in STOPS)
+    for at in range(ends - 1, max(ends - 5, 1), -1):
+        if part[at].text in ("what", "which") if at < ends - 1 else part[at].text in w.ASKING:
+            at -= part[at - 1].text in w.PREPOSITIONS
+            return part[at:ends] + [token for token in part[:at] if token.text not in (",", ":")]
     return part
 
 

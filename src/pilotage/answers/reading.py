@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pilotage.answers import words as w
-from pilotage.answers.amounts import currency_of, read_amount, unit_of
-from pilotage.answers.content import TO_DO, Reading, Word, add, closed_word, negation, set_modal, take_phrase, take_word
-from pilotage.answers.lexicon import lexicon
-from pilotage.answers.wording import Token
+from pilotage.answers.quantities import take_amount, take_bound
+from pilotage.language import words as w
+from pilotage.language.content import (
+    TO_DO,
+    Reading,
+    add,
+    closed_word,
+    is_read,
+    negation,
+    set_modal,
+    take_phrase,
+    take_word,
+)
+from pilotage.language.lexicon import lexicon
+from pilotage.language.wording import Token, texts
 
 PERSONS = {"i": "I", "we": "I", "you": "you", "me": "me", "us": "me", "my": "my", "our": "my", "your": "your"}
 OWNERS = frozenset({"my", "your", "our", "its", "their", "his", "her", "'s", "one's"})
@@ -25,52 +35,20 @@ def read_words(tokens: list[Token], reading: Reading) -> None:
 
 
 def _step(tokens: list[Token], at: int, reading: Reading) -> int:
-    for reader in (_bound, _long_preposition, _modal, _amount, take_phrase, _grammar):
+    for reader in (take_bound, _long_preposition, _modal, take_amount, take_phrase, _grammar):
         if length := reader(tokens, at, reading):
             return length
     take_word(tokens[at], reading)
+    if tokens[at].text in w.UNCHANGED and reading.be and not reading.do and reading.verb < 0:
+        after = texts(tokens, at + 1, 1)
+        if len(reading.words) > 1 and (not after.isalpha() or after in w.PREPOSITIONS) and reading.words[-1].follows:
+            reading.verb = len(reading.words) - 1
     return 1
-
-
-def _texts(tokens: list[Token], at: int, count: int) -> str:
-    return " ".join(token.text for token in tokens[at : at + count])
-
-
-def _bound(tokens: list[Token], at: int, reading: Reading) -> int:
-    if at >= len(tokens):  # "what is it limited to" ends there
-        return 0
-    for count in (4, 3, 2):
-        name = w.PHRASES.get(_texts(tokens, at, count))
-        if name and read_amount([token.raw for token in tokens], at + count)[1]:
-            add(reading, closed_word(tokens[at], name))
-            return count
-    word = tokens[at].text
-    if _texts(tokens, at, 2) == "limited to":
-        if (
-            not _bound(tokens, at + 2, replace(reading, words=[]))
-            and not read_amount([t.raw for t in tokens], at + 2)[1]
-        ):
-            return 0
-        if read_amount([token.raw for token in tokens], at + 2)[1]:
-            add(reading, closed_word(tokens[at], "at-most"))
-        return 2
-    is_bound = word in ("over", "above", "exceeding", "under", "below", "about", "approximately", "around", "roughly")
-    if is_bound and read_amount([token.raw for token in tokens], at + 1)[1]:
-        name = (
-            "more-than"
-            if word in ("over", "above", "exceeding")
-            else "less-than"
-            if word in ("under", "below")
-            else "about"
-        )
-        add(reading, closed_word(tokens[at], name))
-        return 1
-    return 0
 
 
 def _long_preposition(tokens: list[Token], at: int, reading: Reading) -> int:
     for count in (4, 3, 2):
-        if name := w.LONG_PREPOSITIONS.get(_texts(tokens, at, count)):
+        if name := w.LONG_PREPOSITIONS.get(texts(tokens, at, count)):
             if name == "and":
                 add(reading, closed_word(tokens[at], name))
             elif name != "to":
@@ -93,11 +71,11 @@ _MODAL_PHRASES = {
 
 
 def _modal(tokens: list[Token], at: int, reading: Reading) -> int:
-    if tokens[at].text == "need" and _texts(tokens, at + 1, 1) == "not":
+    if tokens[at].text == "need" and texts(tokens, at + 1, 1) == "not":
         set_modal(reading, "need")
         return 2
     for count in (4, 3, 2, 1):
-        phrase = _texts(tokens, at, count)
+        phrase = texts(tokens, at, count)
         name = _MODAL_PHRASES.get(phrase)
         if name == "":
             return count
@@ -122,50 +100,10 @@ def _modal(tokens: list[Token], at: int, reading: Reading) -> int:
         set_modal(reading, w.MODALS[word])
         reading.main = reading.main or ("future" if word in ("will", "shall") else "present")
         reading.aux = reading.fresh = True
-        after = _texts(tokens, at + 1, 1)
+        after = texts(tokens, at + 1, 1)
         reading.inverted = reading.inverted or not any(lexicon().knows(base, "v") for base in lexicon().bases(after))
         return 1
     return 0
-
-
-def _amount(tokens: list[Token], at: int, reading: Reading) -> int:
-    raws = [token.raw for token in tokens[at : at + 8]]
-    if raws[0].lower() in ("one", "second") and not _is_counted(tokens, at, reading):
-        return 0
-    name, length = read_amount(raws, 0)
-    if not name and raws[0].lower() in ("an", "a") and len(raws) > 1 and raws[1] not in ("second",):
-        unit = unit_of(raws[1], after_number=False)
-        ends = len(raws) < 3 or not raws[2].isalpha() or raws[2].lower() in w.PREPOSITIONS
-        is_one = unit and ends and (unit[0] in ("s", "month") or raws[2:3] == ["of"])
-        if is_one and reading.marker != "per":
-            name, length = read_amount(["1", raws[1]], 0)
-    if not name and (sign := currency_of(raws, 0)):
-        name, length = f"unit 1 {sign}", 2
-    if not name:
-        unit = unit_of(raws[0], after_number=False)
-        if unit is None or raws[0].lower() in ("day", "second", "min", "kilo", "bit", "bits", "days", "mole"):
-            return 0
-        name, length = f"unit {float(unit[1]):g} {unit[0]}", 1
-    before = tokens[at - 1] if at else None
-    is_version = before and (before.raw[:1].isupper() or before.text == "version")
-    if name.startswith("number ") and "." in raws[0] and is_version:
-        name = f"number {raws[0]}"  # Python 3.10 is not 3.1
-    if name.startswith("number ") and length < len(raws) and raws[length] in ("or", "and", "to"):
-        other, _ = read_amount(raws, length + 1)
-        if other.startswith("amount ") and raws[length + 1][:1].isdigit():
-            name, _ = read_amount([*raws[:length], *raws[length + 2 :]], 0)  # 160 or 175 °C
-    spans = tuple((token.start, token.end) for token in tokens[at : at + length])
-    shown = " ".join(raws[:length])
-    add(reading, Word(name, shown, "number", frozenset({name}), spans=spans))
-    return length
-
-
-def _is_counted(tokens: list[Token], at: int, reading: Reading) -> bool:
-    """Whether `one` counts something here and does not stand for anybody."""
-    after = tokens[at + 1].text if at + 1 < len(tokens) else ""
-    if tokens[at].text == "second":
-        return reading.fresh and after.isalpha()
-    return lexicon().knows(next(iter(lexicon().bases(after)), ""), "n") and after not in w.BE | w.DO | w.HAVE
 
 
 def _grammar(tokens: list[Token], at: int, reading: Reading) -> int:
@@ -175,6 +113,9 @@ def _grammar(tokens: list[Token], at: int, reading: Reading) -> int:
         return 0  # the till, the past
     if word in w.BE | w.DO | w.HAVE:
         return _auxiliary(word, tokens, at, reading)
+    if word in ("get", "gets", "got", "getting") and lexicon().is_participle(after) and reading.words:
+        reading.be = reading.fresh = True  # get paid: be paid
+        return 1
     if word == "'s":
         if reading.words:
             reading.words[-1] = replace(reading.words[-1], is_owner=True)
@@ -203,7 +144,11 @@ def _grammar(tokens: list[Token], at: int, reading: Reading) -> int:
         reading.fresh = True
         return 1
     if word in ("that", "which", "who") and reading.words:
+        reading.clause = True
         reading.marker, reading.fresh = "", True
+        return 1
+    if word == "not" and (after == "to" or texts(tokens, at - 1, 1) == "to") and reading.words == [] and reading.modals:
+        add(reading, closed_word(token, "not to"))  # allowed not to sign: not allowed to sign is another thing
         return 1
     if word in w.NEGATIONS or word in w.ABSOLUTE:
         add(reading, negation(token) if word in w.NEGATIONS else closed_word(token, word))
@@ -241,6 +186,7 @@ def _auxiliary(word: str, tokens: list[Token], at: int, reading: Reading) -> int
         return 0  # to do it: a verb of its own
     reading.main = reading.main or ("past" if is_past else "present")
     reading.past = reading.past or is_past
+    reading.open = reading.open or (word in ("be", "being") and bool(reading.words))
     reading.aux = reading.fresh = True
     reading.be = reading.be or word in w.BE
     reading.do = reading.do or word in w.DO
@@ -251,15 +197,17 @@ def _auxiliary(word: str, tokens: list[Token], at: int, reading: Reading) -> int
 def _preposition(tokens: list[Token], at: int, after: str, reading: Reading) -> int:
     word = tokens[at].text
     name = w.PREPOSITIONS.get(word) or w.CLAUSES[word]
+    reading.clause = reading.clause or word in w.CLAUSES
     book = lexicon()
     ends = at + 1 >= len(tokens) or not after[0].isalnum()
+    ends = ends or (word in ("before", "after", "for", "with") and after in ("since", "until", "before", "after"))
     last = reading.words[-1] if reading.words else None
     if word in w.PARTICLES and last and (ends or after in w.PREPOSITIONS or after in w.CLAUSES):
         for back in range(len(reading.words) - 1, max(len(reading.words) - 5, -1), -1):
             verb = reading.words[back]
             for base in verb.bases:
-                if f"{base} {word}" in book.own or book.has_phrase(f"{base} {word}"):
-                    phrase = f"{base} {word}"
+                phrase = f"{base} {word}"
+                if is_read(phrase, reading) or book.has_phrase(phrase):
                     groups = frozenset(book.own.get(phrase, ()))
                     whole = replace(verb, bases=frozenset({phrase}), text=phrase, groups=groups)
                     reading.words[back] = replace(whole, raw=f"{verb.raw} {word}")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-from pilotage.answers.amounts import unit_of
-from pilotage.answers.wording import Token
+from pilotage.language import frames
+from pilotage.language.amounts import unit_of
+from pilotage.language.wording import Token
 
 _ANYONE = "(?:i|you|we|one|people|someone)"
 _SIZE = "long|big|large"
@@ -57,22 +58,49 @@ _RULES = [
     (r"^(?P<x>.*\b(?!is|are|was|were|be|been|am|about|before|after|when|while|of|for|by|from|without|to|not|the|a|than)"
      r"[a-z]+) (?:using|wearing) (?P<y>.+)$", "{x} with {y}"),
 ]  # fmt: skip
-RULES = [(re.compile(pattern), template.split()) for pattern, template in _RULES]
+RULES = [(re.compile(pattern), template) for pattern, template in _RULES]
 
 
 def rephrase(tokens: list[Token]) -> list[Token]:
     """The question in the wording of the rules.
 
-    >>> from pilotage.answers.wording import tokenize
+    >>> from pilotage.language.wording import tokenize
     >>> [token.text for token in rephrase(tokenize("what is meant by net pay"))]
     ['what', 'does', 'net', 'pay', 'mean']
     """
-    for pattern, template in RULES:
-        text = " ".join(token.text for token in tokens)
-        found = pattern.match(text)
+    return _apply(RULES, tokens)
+
+
+def reframe(tokens: list[Token]) -> list[Token]:
+    """The question in the frame that stands for all of its kind, then in the wording of the rules.
+
+    >>> from pilotage.language.wording import tokenize
+    >>> " ".join(token.text for token in reframe(tokenize("what are the steps to renew a visa")))
+    'how do i renew a visa'
+    """
+    for pattern, instead in frames.everywhere():
+        tokens = _replaced(pattern, instead, tokens)
+    return _apply(RULES, _apply(frames.rules(), tokens))
+
+
+def _apply(rules: list[frames.Rule], tokens: list[Token]) -> list[Token]:
+    for pattern, template in rules:
+        found = pattern.match(" ".join(token.text for token in tokens))
         if found and _is_measured(found):
-            tokens = _filled(template, found, tokens)
+            tokens = _filled(template.split(), found, tokens)
     return tokens
+
+
+def _replaced(pattern: re.Pattern[str], instead: str, tokens: list[Token]) -> list[Token]:
+    """Each find replaced; the tokens that stay keep their places in the question."""
+    made: list[Token] = []
+    at, text = 0, " ".join(token.text for token in tokens)
+    for found in pattern.finditer(text):
+        made += _within(tokens, at, found.start())
+        kept = {token.text: token for token in _within(tokens, *found.span())}
+        made += [kept.get(word, Token(word, word, 0, 0)) for word in found.expand(instead).split()]
+        at = found.end()
+    return made + _within(tokens, at, len(text)) if made or at else tokens
 
 
 def _is_measured(found: re.Match[str]) -> bool:

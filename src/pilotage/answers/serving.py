@@ -247,9 +247,9 @@ class Answers:
         return reason
 
     def _may_enter(self, kit: Kit, result: Result) -> bool:
-        """Whether nothing but documents and pages has gone into an accepted answer, and nothing of it is secret."""
+        """Whether an accepted answer is sure, nothing but documents and pages has gone in, and nothing is secret."""
         answer = kit.evidence.answer
-        if result.outcome != "accepted" or result.results or result.parent or answer is None:
+        if result.outcome != "accepted" or result.unsure or result.results or result.parent or answer is None:
             return False
         raw = [kit.question, answer.answer, [citation.model_dump() for citation in answer.citations]]
         return not self._is_secret(raw)

@@ -7,8 +7,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from pilotage.answers.content import Word
 from pilotage.evidence.embedder import Embedder, TokenVectors
+from pilotage.language.content import Word
 
 KEPT = 512  # questions whose vectors stay in memory: the entries of a cache are compared again and again
 

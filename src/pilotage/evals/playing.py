@@ -10,6 +10,8 @@ the documents it has read.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +22,11 @@ from typing import Any
 
 from pilotage.again import Again
 from pilotage.errors import ConfigError
+from pilotage.evals.asking import alone
 from pilotage.evals.difference import of_requests, of_texts, where
 from pilotage.evals.offline import no_network
-from pilotage.evals.score import Question, Scorecard, score
+from pilotage.evals.questions import Question
+from pilotage.evals.score import Scorecard, score
 from pilotage.evals.tapes import FORMAT, Head, Taped, path_of, read_tape, tapes_in, write_tape
 from pilotage.guard.policy import KNOWLEDGE_TOOLS
 from pilotage.model import factory
@@ -101,7 +105,8 @@ def play_all(
                 damaged.append(question.id)
                 changes.append(Change(question.id, str(error)))
                 continue
-            result, change = play(runner_of(own, knowledge, progress), question, tape)
+            documents = question.folder(settings.root) or knowledge
+            result, change = play(runner_of(own, documents, progress), question, tape)
             played.append(question)
             results.append(result)
             changes += [change] if change else []
@@ -132,25 +137,22 @@ def record_all(
 ) -> list[Change]:  # fmt: skip
     """Ask each question of the configured model, without its fallbacks, and write its tape; what could not be taped."""
     model = settings.engine.model.model_copy(update={"fallbacks": []})
-    settings = replace(settings, engine=settings.engine.model_copy(update={"model": model}))
-    runner = Runner(settings, knowledge=knowledge, progress=progress)
-    failed = []
-    try:
-        models = _traits(settings)
-        for number, question in enumerate(questions, 1):
-            path = path_of(folder, question.id)
-            result = runner.answer(question.question, write=False, fresh=True)
-            events = list(read_events(runner.engine, result.run))
-            if problem := _unfit(result, events):
-                failed.append(Change(question.id, f"not recorded: {problem}"))
-            else:
-                write_tape(path, _head(settings, question, result, models), events)
-            if progress:
-                progress("recording", number, len(questions))
-            if result.outcome == "interrupted":
-                break
-    finally:
-        runner.close()
+    settings = alone(replace(settings, engine=settings.engine.model_copy(update={"model": model})))
+    models, number, failed = _traits(settings), itertools.count(1), []
+    for own, group in itertools.groupby(questions, lambda question: question.folder(settings.root)):
+        with contextlib.closing(Runner(settings, knowledge=own or knowledge, progress=progress)) as runner:
+            for question in group:
+                path = path_of(folder, question.id)
+                result = runner.answer(question.question, write=False, fresh=True)
+                events = list(read_events(runner.engine, result.run))
+                if problem := _unfit(result, events):
+                    failed.append(Change(question.id, f"not recorded: {problem}"))
+                else:
+                    write_tape(path, _head(settings, question, result, models), events)
+                if progress:
+                    progress("recording", next(number), len(questions))
+                if result.outcome == "interrupted":
+                    return failed
     return failed
 
 
@@ -178,7 +180,8 @@ def _runners(place: Path) -> Iterator[Callable[[Settings, Path | None, Progress 
     made: dict[str, Runner] = {}
 
     def runner_of(settings: Settings, knowledge: Path | None, progress: Progress | None) -> Runner:
-        name = json.dumps([settings.engine.model.model_dump(), {n: a.llm for n, a in settings.agents.items()}])
+        llms = {agent: spec.llm for agent, spec in settings.agents.items()}
+        name = json.dumps([settings.engine.model.model_dump(), llms, str(knowledge)])
         if name not in made:
             record = settings.engine.record.model_copy(update={"store": str(place / "played.sqlite")})
             own = replace(settings, engine=settings.engine.model_copy(update={"record": record}))
@@ -264,7 +267,8 @@ def _traits(settings: Settings) -> dict[str, Traits]:
     for agent in settings.agents:
         name, spec = factory.model_name(settings, agent), settings.engine.model
         free = name == factory.READER
-        llm = Reader.for_question("") if free else factory.build(name, spec, settings.engine.limits.call_seconds)
+        seconds = settings.engine.limits.call_seconds
+        llm = Reader.for_question("") if free else factory.build(name, spec, seconds, settings)
         found[agent] = traits_of(guarded(llm), name)
     return found
 

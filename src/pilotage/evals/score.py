@@ -1,156 +1,194 @@
-"""Many questions, each a full crew run: a line per question and a scorecard."""
+"""The scorecard: what came of many questions, each asked a number of times, as figures with 95 % intervals.
+
+    right                 of the answers whose row expects something (judging.py has the rule)
+    cited                 accepted answers whose every quote stands in its source
+    rightly unanswered    of the questions that the documents do not answer
+    wrong accepted        accepted, though not right
+    pass^k, pass@k        the chance that k attempts at one question are all right, that one of them is
+
+What is not covered: an attempt that was interrupted; it is in no figure.
+"""
 
 from __future__ import annotations
 
-import json
-import statistics
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pilotage.evals.estimates import (
+    RESAMPLES,
+    SEED,
+    Estimate,
+    Groups,
+    average,
+    figure_of,
+    median,
+    p95,
+    pass_all,
+    pass_any,
+    share_of,
+)
+from pilotage.evals.judging import Attempt, judge
+from pilotage.evals.questions import GOLDEN, Question, read_questions
+from pilotage.outcome import Result
 
-from pilotage.checks.verbatim import stands_in
-from pilotage.errors import ConfigError
-from pilotage.outcome import EXIT_CODES, Result
-from pilotage.run import Runner
-from pilotage.settings import Settings
-
-GOLDEN = "tests/evals/golden.jsonl"
+__all__ = ["GOLDEN", "Question", "Scorecard", "Tally", "count", "read_questions", "score"]
+OTHER = "other"  # kind of the rows that name none
+UNASKED = Estimate(None, None, None, 0, "")
 
 
 @dataclass(frozen=True)
-class Question:
-    """One row: `answer` is a string that a quote should hold, `outcome` the expected one; both may be unknown."""
+class Tally:
+    """What one question came to, over all its attempts; the counts are of judged ones."""
 
     id: str
+    kind: str | None
     question: str
-    answer: str | None = None
-    outcome: str | None = None
-
-
-class Row(BaseModel):
-    """A line of the file; further keys are ignored."""
-
-    model_config = ConfigDict(strict=True)
-
-    id: str | int | None = None
-    question: str = Field(min_length=1)
-    answer: str | None = None
-    outcome: Literal[*EXIT_CODES] | None = None  # type: ignore[valid-type]
+    asked: int
+    right: int
+    wrong_accepted: int
+    outcomes: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """What came of them. `right` counts the questions whose quote holds the answer, or that ended as expected."""
+    """All attempts with one model. `right` is a share of the `judged` attempts; `shares` has it with its interval."""
 
-    questions: int
+    model: str
+    times: int
+    tallies: list[Tally]
+    attempts: int
     outcomes: dict[str, int]
-    judged: int
-    right: float
-    seconds_median: float
-    seconds_p95: float
+    shares: dict[str, Estimate]
+    pass_all: list[Estimate]  # for k = 1, 2, …
+    pass_any: list[Estimate]
+    amounts: dict[str, Estimate]
     tokens: int
     usd: float | None
+    kinds: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def questions(self) -> int:
+        return len(self.tallies)
+
+    @property
+    def judged(self) -> int:
+        return self.shares["right"].of
+
+    @property
+    def right(self) -> float:
+        return self.shares["right"].value or 0.0
 
     def as_json(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        """Also what `--save` keeps for `--baseline`: `rows` are the tallies."""
+        flat = {"model": self.model, "questions": self.questions, "times": self.times, "attempts": self.attempts}
+        shares = {name: estimate.as_json() for name, estimate in self.shares.items()}
+        return {
+            **flat, "interrupted": self.interrupted, "outcomes": self.outcomes, "judged": self.judged,
+            "right": self.right, "seconds_median": self.amounts["seconds_median"].value,
+            "seconds_p95": self.amounts["seconds_p95"].value, "tokens": self.tokens, "usd": self.usd, "shares": shares,
+            "pass_hat_k": [{"k": k, **estimate.as_json()} for k, estimate in enumerate(self.pass_all, 1)],
+            "pass_at_k": [{"k": k, **estimate.as_json()} for k, estimate in enumerate(self.pass_any, 1)],
+            "amounts": {name: estimate.as_json() for name, estimate in self.amounts.items()},
+            "kinds": {kind: {name: e.as_json() for name, e in found.items()} for kind, found in self.kinds.items()},
+            "bootstrap": {"seed": SEED, "resamples": RESAMPLES}, "rows": [dict(row.__dict__) for row in self.tallies],
+        }  # fmt: skip
 
     def table(self) -> str:
-        spent = "unpriced" if self.usd is None else f"${self.usd:.4f}"
-        rows = [
-            ("questions", f"{self.questions}"),
-            *((name, f"{count}") for name, count in sorted(self.outcomes.items())),
-        ]
-        if self.judged:
-            rows.append(("right", f"{self.right:.1%} of {self.judged}"))
-        rows += [("seconds", f"median {self.seconds_median:.3f}, p95 {self.seconds_p95:.3f}")]
-        rows += [("tokens", f"{self.tokens:,}"), ("usd", spent)]
-        return "\n".join(f"{name:<12}{value}" for name, value in rows)
+        from pilotage.evals.showing import lines_of
+
+        return "\n".join(lines_of([self]))
 
 
-def read_questions(path: Path) -> list[Question]:
-    """The rows of a JSON-lines file; further keys are ignored. Raises ConfigError with the line."""
-    try:
-        lines = path.read_text("utf-8").split("\n")  # JSON may hold what `splitlines` takes for an end
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", hint="--questions takes a .jsonl file") from None
-    questions = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            asked = Row.model_validate(row)
-        except ValidationError as error:
-            fault = error.errors()[0]
-            raise ConfigError(f"{path}:{number}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{path}:{number}: not JSON: {error}") from None
-        questions.append(Question(str(asked.id or number), asked.question, asked.answer, asked.outcome))
-    if not questions:
-        raise ConfigError(f"{path} holds no question")
-    return questions
+def score(questions: Sequence[Question], results: Iterable[Result], model: str = "") -> Scorecard:
+    """The card of questions that were asked once each."""
+    return count([judge(q, r) for q, r in zip(questions, results, strict=False)], model)
 
 
-def evaluate(
-    settings: Settings, questions: list[Question], *, knowledge: Path | None = None, out: Path | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Scorecard:  # fmt: skip
-    """Run the crew on each question; `out` gets a line per question as soon as it is answered."""
-    results: list[Result] = []
-    try:
-        stream = out.open("w", encoding="utf-8") if out else None
-    except OSError as error:
-        raise ConfigError(f"{out} cannot be written: {error.strerror}", hint="--out takes a file") from None
-    runner = Runner(settings, knowledge=knowledge, progress=progress)
-    try:
-        for number, question in enumerate(questions, 1):
-            results.append(runner.answer(question.question, write=False, fresh=True))
-            if stream:
-                print(json.dumps(as_row(question, results[-1]), ensure_ascii=False), file=stream, flush=True)
-            if progress:
-                progress("answering", number, len(questions))
-            if results[-1].outcome == "interrupted":
-                break
-    finally:
-        runner.close()
-        if stream:
-            stream.close()
-    return score(questions, results)
-
-
-def as_row(question: Question, result: Result) -> dict[str, Any]:
-    return {
-        "id": question.id, "question": question.question, "outcome": result.outcome, "answer": result.answer,
-        "citations": [{"source": c["source"], "quote": c["quote"]} for c in result.citations],
-        "seconds": result.seconds, "usd": result.usd, "run": result.run,
-    }  # fmt: skip
-
-
-def score(questions: list[Question], results: list[Result]) -> Scorecard:
-    verdicts = [right for q, r in zip(questions, results, strict=False) if (right := is_right(q, r)) is not None]
-    seconds = sorted(r.seconds for r in results)
-    spent = [r.usd for r in results]
+def count(attempts: Sequence[Attempt], model: str, *, times: int = 1, interrupted: bool = False) -> Scorecard:
+    """The card of all attempts with one model; `times` is how often each question was to be asked."""
+    kept = [attempt for attempt in attempts if attempt.outcome != "interrupted"]
+    spent = [attempt.usd for attempt in kept]
+    tallies = _tallies(kept)
     return Scorecard(
-        questions=len(results),
-        outcomes=dict(Counter(r.outcome for r in results)),
-        judged=len(verdicts),
-        right=sum(verdicts) / len(verdicts) if verdicts else 0.0,
-        seconds_median=statistics.median(seconds),
-        seconds_p95=seconds[int(0.95 * (len(seconds) - 1))],
-        tokens=sum(r.tokens for r in results),
-        usd=None if None in spent else sum(usd or 0.0 for usd in spent),
-    )
+        model=model, times=times, tallies=tallies, attempts=len(kept),
+        outcomes=dict(sorted(Counter(attempt.outcome for attempt in kept).items())),
+        shares=_shares(kept), pass_all=_passes(pass_all, tallies, times), pass_any=_passes(pass_any, tallies, times),
+        amounts=_amounts(kept), tokens=sum(attempt.tokens for attempt in kept),
+        usd=None if None in spent else round(sum(usd or 0.0 for usd in spent), 9),
+        kinds=_kinds(kept, times), interrupted=interrupted or len(kept) < len(attempts),
+    )  # fmt: skip
 
 
-def is_right(question: Question, result: Result) -> bool | None:
-    """Whether a result is what the row expects; None when the row expects nothing."""
-    if question.answer:
-        quotes = [c["quote"] for c in result.citations]
-        return result.outcome == "accepted" and any(stands_in(question.answer, quote) for quote in quotes)
-    if question.outcome:
-        return result.outcome == question.outcome
-    return None
+def _tallies(attempts: Sequence[Attempt]) -> list[Tally]:
+    found = []
+    for group in _by_question(attempts):
+        question = group[0].question
+        judged = [attempt for attempt in group if attempt.right is not None]
+        found.append(
+            Tally(
+                question.id, question.kind, question.question, len(judged), sum(bool(a.right) for a in judged),
+                sum(a.is_wrong for a in judged), dict(sorted(Counter(a.outcome for a in group).items())),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _shares(attempts: Sequence[Attempt]) -> dict[str, Estimate]:
+    return {
+        "right": _share(attempts, lambda a: a.right),
+        "cited": _share(attempts, lambda a: a.cited),
+        "rightly_unanswered": _share(attempts, lambda a: a.right if a.question.outcome == "unanswered" else None),
+        "wrong_accepted": _share(attempts, lambda a: None if a.right is None else a.is_wrong),
+    }
+
+
+def _amounts(attempts: Sequence[Attempt]) -> dict[str, Estimate]:
+    """Seconds, tokens and dollars of one attempt; no dollars when one of them is unpriced."""
+    seconds = _grouped(attempts, lambda a: a.seconds)
+    priced = all(attempt.usd is not None for attempt in attempts)
+    return {
+        "seconds_median": figure_of(seconds, median),
+        "seconds_p95": figure_of(seconds, p95),
+        "tokens_mean": figure_of(_grouped(attempts, lambda a: a.tokens), average),
+        "usd_mean": figure_of(_grouped(attempts, lambda a: a.usd), average) if priced else UNASKED,
+    }
+
+
+def _passes(rule: Callable[[int, int, int], float], tallies: Sequence[Tally], times: int) -> list[Estimate]:
+    """By k, over the questions that were asked k times at least."""
+    asked = range(1, times + 1)
+    return [share_of([[rule(t.asked, t.right, k)] for t in tallies if t.asked >= k]) for k in asked]
+
+
+def _kinds(attempts: Sequence[Attempt], times: int) -> dict[str, dict[str, Estimate]]:
+    """By kind, in the order of the file; {} when no row names one."""
+    by_kind: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        by_kind[attempt.question.kind or OTHER].append(attempt)
+    if set(by_kind) <= {OTHER}:
+        return {}
+    return {kind: _shares(group) | {"pass_hat_k": _last(group, times)} for kind, group in by_kind.items()}
+
+
+def _last(attempts: Sequence[Attempt], times: int) -> Estimate:
+    return _passes(pass_all, _tallies(attempts), times)[-1]
+
+
+def _share(attempts: Sequence[Attempt], is_so: Callable[[Attempt], bool | None]) -> Estimate:
+    return share_of(_grouped(attempts, is_so))
+
+
+def _grouped(attempts: Sequence[Attempt], value: Callable[[Attempt], float | None]) -> Groups:
+    """By question, the values that there are."""
+    groups = [[value(attempt) for attempt in group] for group in _by_question(attempts)]
+    return [[float(number) for number in group if number is not None] for group in groups]
+
+
+def _by_question(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
+    groups: dict[Question, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        groups[attempt.question].append(attempt)
+    return list(groups.values())

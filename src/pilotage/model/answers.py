@@ -99,6 +99,11 @@ class Call:
         """The type of the answer, also where CrewAI keeps it to itself because the agent has tools."""
         return self.response_model or getattr(self.from_task, "response_model", None)
 
+    @property
+    def in_words(self) -> bool:
+        """Whether tools are called in words: CrewAI's ReAct prompt."""
+        return not self.tools and "Action Input:" in str(self.messages)
+
 
 def check(answer: Any, attempt: Attempt, wanted: type[BaseModel] | None) -> None:
     """Raise Refused, or a BadAnswer, unless this is a whole answer.

@@ -24,6 +24,7 @@ from pilotage.errors import ConfigError, LimitExceeded, PilotageError, StoreErro
 from pilotage.guard.limits import Ended, Hold, Meter, RunEnded, Worst
 from pilotage.model import retries
 from pilotage.model.answers import Attempt, BadAnswer, Call, Refused, Truncated, check, form_of, pack, wanted_tools
+from pilotage.model.fabricated import cut_observations
 from pilotage.model.fallbacks import Candidate, Fallbacks, all_failed
 from pilotage.model.known import Known
 from pilotage.model.prices import LISTED, Prices
@@ -201,10 +202,13 @@ class Door:
         finally:
             attempt.left = True
             llm.hang_up(attempt)
+        cut = 0
+        if isinstance(answer, str) and asked.call.in_words:
+            answer, cut = cut_observations(answer)
         packed, form = pack(answer), form_of(answer)
         bill = self._charge(hold, asked, attempt, packed)
         redacted = self.recall.is_changed(packed)
-        facts = {"key": known.key, "form": form, "redacted": redacted or None}
+        facts = {"key": known.key, "form": form, "redacted": redacted or None, "cut_observations": cut or None}
         self._record(asked, attempt, bill, facts, answer=packed)
         if known.cached and not redacted:
             self._keep(known, asked, form, packed, bill)
@@ -291,8 +295,7 @@ class Door:
         """Journal calls of tools that the agent does not have: CrewAI refuses them without a word to us."""
         offered = {tool_name(tool["function"]["name"]) for tool in asked.call.tools or []}
         known = {tool_name(name) for name in (*self.tools, *DELEGATION)} | offered
-        in_words = not offered and "Action Input:" in str(asked.call.messages)  # the ReAct prompt
-        for name in wanted_tools(answer, in_words=in_words):
+        for name in wanted_tools(answer, in_words=asked.call.in_words):
             if tool_name(name) not in known:
                 rule = f"{AGENTS}: {self.agent}.tools"
                 said = f"{name} was denied: {self.agent} does not have it ({rule})"

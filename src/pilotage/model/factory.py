@@ -1,4 +1,4 @@
-"""Builds the model of an agent: the built-in reader, or any CrewAI provider string, behind the door."""
+"""Builds the model of an agent: the built-in reader, a GGUF file, or any CrewAI provider string, behind the door."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pilotage.errors import ConfigError
+from pilotage.model.gguf import file as gguf
 from pilotage.model.prices import Prices
 from pilotage.settings import AGENTS, Settings
 from pilotage.spec import ModelSpec
@@ -54,12 +55,14 @@ def model_name(settings: Settings, agent: str | None = None) -> str:
 
 def provider_of(name: str) -> str:
     """ "anthropic" of "anthropic/claude-haiku-4-5"; a bare name is OpenAI's, as CrewAI takes it."""
+    if gguf.is_local(name):
+        return gguf.PREFIX.rstrip(":")
     return name.split("/", 1)[0].lower() if "/" in name else "openai"
 
 
 def full_name(name: str) -> str:
     """ "openai/gpt-4o" of "gpt-4o"; other names as they are."""
-    return name if "/" in name else f"openai/{name}"
+    return name if "/" in name or gguf.is_local(name) else f"openai/{name}"
 
 
 def check(settings: Settings) -> None:
@@ -69,6 +72,7 @@ def check(settings: Settings) -> None:
         if (name := model_name(settings, agent)) != READER:
             _check_address(name, model, "model")
             try:
+                _check_file(name, settings)
                 find_key(name, model)
             except ConfigError as error:
                 if settings.agents[agent].llm is None:
@@ -77,6 +81,8 @@ def check(settings: Settings) -> None:
     for key, spec in keyed_fallbacks(settings).items():
         if spec.name and spec.name != READER:
             _check_address(spec.name, spec, key)
+            with named(key):
+                _check_file(spec.name, settings)
             find_key(spec.name, spec, key)
 
 
@@ -95,9 +101,17 @@ def warnings(settings: Settings) -> list[str]:
 
 
 def warm(settings: Settings) -> None:
-    """Import what OpenAI's SDK would import with its first request, half a second, before the clock of a run starts."""
-    if asked(settings):
+    """Before the clock of a run starts: load the GGUF files of the agents, and import what OpenAI's SDK would import
+    with its first request, half a second. Raises ConfigError for a file that llama.cpp cannot load.
+    """
+    names = asked(settings)
+    if any(not gguf.is_local(name) for name in names):
         import_module("openai.resources")
+    for name in dict.fromkeys(model_name(settings, agent) for agent in settings.agents):
+        if gguf.is_local(name):
+            from pilotage.model.gguf.model import LocalModel
+
+            LocalModel.open(gguf.path_of(name, settings.root), settings.engine.local)
 
 
 def keyed_fallbacks(settings: Settings) -> dict[str, ModelSpec]:
@@ -159,6 +173,11 @@ def find_key(name: str, spec: ModelSpec, at: str = "model") -> str | None:
     raise ConfigError(said, hint=f"{put}, or leave MODEL empty for the built-in reader")
 
 
+def _check_file(name: str, settings: Settings) -> None:
+    if gguf.is_local(name):
+        gguf.check(gguf.path_of(name, settings.root), settings.engine.local.context)
+
+
 def _check_address(name: str, spec: ModelSpec, at: str) -> None:
     url, key = base_url(name, spec), f"{at}.base_url" if spec.base_url else "OPENAI_BASE_URL"
     if url and not _is_address(url):  # not shown: it may hold a key
@@ -178,8 +197,13 @@ def base_url(name: str, spec: ModelSpec) -> str | None:
     return spec.base_url or fallback
 
 
-def build(name: str, spec: ModelSpec, call_seconds: float) -> BaseLLM:
-    """A fresh model object, the SDK's own retries off and its time-out set. Raises ConfigError with what is missing."""
+def build(name: str, spec: ModelSpec, call_seconds: float, settings: Settings | None = None) -> BaseLLM:
+    """A fresh model object, the SDK's own retries off and its time-out set. Raises ConfigError with what is missing.
+
+    A GGUF file is found by `settings`: its path may begin at the project's root, and `local` says how it runs.
+    """
+    if gguf.is_local(name):
+        return _build_local(name, spec, settings)
     from crewai import LLM
 
     url, provider = base_url(name, spec), provider_of(name)
@@ -196,6 +220,15 @@ def build(name: str, spec: ModelSpec, call_seconds: float) -> BaseLLM:
         missing = "not available" in str(error) or "LiteLLM" in str(error)
         hint = f"uv sync --extra {extra}" if missing else "check MODEL, its key and model.base_url"
         raise ConfigError(f"The model {name} cannot be used: {str(error).splitlines()[0]}", hint=hint) from None
+
+
+def _build_local(name: str, spec: ModelSpec, settings: Settings | None) -> BaseLLM:
+    from pilotage.model.gguf.llm import Gguf
+
+    if settings is None:
+        raise ConfigError(f"{name} needs the project's settings to be found", hint="name it in model.name or llm")
+    path, local, prompts = gguf.path_of(name, settings.root), settings.engine.local, settings.prompts.local
+    return Gguf.of(name, path, local, max_tokens=spec.max_tokens, temperature=spec.temperature, prompts=prompts)
 
 
 def _options(provider: str, url: str | None, max_tokens: int, seconds: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pilotage.spec import PriceSpec, RatesSpec
 
 __all__ = ["LISTED", "Price", "Prices", "Rates", "context_window", "plain", "price"]
 
-LOCAL = ("ollama/", "ollama_chat/", "hosted_vllm/")  # servers of one's own: no price a call
+LOCAL = ("ollama/", "ollama_chat/", "hosted_vllm/", "gguf:")  # servers and files of one's own: no price a call
 MILLION = 1_000_000
 OWN, FREE = "prices.yaml", "a server of one's own"
 

@@ -18,7 +18,9 @@ LEAVES = {  # kind of event -> kind of span
     "model_call": "llm", "tool_call": "tool", "check": "check", "loop": "loop", "limit": "limit",
     "decision": "decision", "code_run": "code",
 }  # fmt: skip
-NOTED = ("check", "decision", "limit", "loop", "suspicious", "fallback", "abandoned", "alert")  # on the span around
+NOTED = (  # on the span around
+    "check", "decision", "limit", "loop", "suspicious", "fallback", "abandoned", "alert", "grade", "round", "lesson",
+)  # fmt: skip
 GOOD = ("accepted", "unanswered", "ended")
 
 

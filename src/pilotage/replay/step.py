@@ -22,12 +22,13 @@ KINDS = {
     "check": "Check", "decision": "Decision", "code_run": "Code run", "suspicious": "Suspicious text",
     "limit": "Limit", "loop": "Recursive thought", "fallback": "Fallback", "abandoned": "Left behind",
     "alert": "Alert", "task_ended": "Task ended", "run_ended": "Run ended", "session_ended": "Session ended",
-    "span": "Span",
+    "span": "Span", "grade": "Grade", "round": "Round", "lesson": "Lesson",
 }  # fmt: skip
 LABELS = {  # names of texts, for people; those that are not here are called by their name
     "question": "Question", "context": "What it was given", "arguments": "Arguments", "result": "Result",
     "error": "Error", "text": "What", "reason": "Why", "output": "Output", "excerpt": "Excerpt", "answer": "Answer",
     "response": "Answer", "evidence": "What was seen", "nudge": "What the agent was told", "input": "Input",
+    "claim": "What was said", "told": "What the agent was told", "subject": "About", "why": "Why",
     "attributes": "Attributes", "span_events": "Events of the span", "settings": "Settings", "warnings": "Warnings",
 }  # fmt: skip
 FOLDED = ("settings", "attributes", "span_events")  # shut until somebody opens them
@@ -67,6 +68,16 @@ def headline(event: Event) -> str:
             return f"The check {facts.get('check')} {'passed' if facts.get('passed') else 'did not pass'}"
         case "decision":
             return f"{who} decided: {facts.get('what')}"
+        case "grade":
+            about = "answer" if facts.get("of") == "answer" else "claim"
+            veto = f" ({facts['veto']})" if facts.get("veto") else ""
+            return f"A{'n' if about == 'answer' else ''} {about} of {who} is {facts.get('verdict')}{veto}"
+        case "round" if "better" in facts:
+            return f"Round {facts.get('number')} {'stands' if facts['better'] else 'is no better than the one before'}"
+        case "round":
+            return f"Round {facts.get('number')} begins, from {facts.get('to_task')} on"
+        case "lesson":
+            return f"A lesson was {facts.get('what')}"
         case "task_started" | "task_ended":
             return f"{facts.get('task')}: {who} {'begins' if event.kind == 'task_started' else 'has finished'}"
         case "loop":
@@ -124,6 +135,8 @@ def is_failure(event: Event) -> bool:
         return not facts.get("passed")
     if event.kind == "code_run":
         return facts.get("outcome") != "passed"
+    if event.kind == "grade":
+        return facts.get("verdict") == "unsupported"
     is_stop = event.kind == "limit" or (event.kind == "loop" and facts.get("level") == "stop")
     return bool(facts.get("failed")) or is_stop
 
@@ -143,7 +156,7 @@ def blocks(event: Event, before: Event | None = None) -> list[dict[str, Any]]:
         made.append(block("Why", [item(content.pop("reason"))]))
     for name, label, read in (
         ("faults", "What did not hold", _fault), ("because", "Because of", _evidence),
-        ("citations", "Citations", _citation),
+        ("citations", "Citations", _citation), ("unsure", "Unsure", _doubt),
     ):  # fmt: skip
         if name in content:
             made.append(_list_block(label, content.pop(name), read))
@@ -216,6 +229,10 @@ def _fault(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _evidence(row: Mapping[str, Any]) -> dict[str, Any]:
     return item(str(row.get("quote") or ""), head=str(row.get("source") or ""), note=str(row.get("verdict") or ""))
+
+
+def _doubt(row: Mapping[str, Any]) -> dict[str, Any]:
+    return item(str(row.get("sentence") or ""), head=str(row.get("reason") or ""), note=str(row.get("score") or ""))
 
 
 def _citation(row: Mapping[str, Any]) -> dict[str, Any]:

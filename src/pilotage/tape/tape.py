@@ -84,6 +84,7 @@ class Tape:
         self.until = until
         stretches = [Stretch(list(events), until), *earlier]
         self.length = max((event.seq for event in stretches[0].events), default=0)
+        self.lessons = [event for event in stretches[0].events if event.kind == "lesson"]  # which its prompts hold
         self._models, self._in_order, self._tools = _merged(stretches)
         self._astray: set[Place] = set()  # where an answer in the order of a fork could not be served
         told = [event for stretch in stretches for event in stretch.events]

@@ -26,8 +26,9 @@ from pilotage.tools import where
 from pilotage.web.address import PrivateHosts
 from pilotage.yamlfile import read_yaml
 
-FITS: dict[str, type[BaseModel]] = {  # check -> what it can judge
-    "findings": Findings, "verdicts": Verdicts, "citations": Explanation, "code": Solution, "data": Data,
+FITS: dict[str, tuple[type[BaseModel], ...]] = {  # check -> what it can judge
+    "findings": (Findings,), "verdicts": (Verdicts,), "citations": (Explanation,), "code": (Solution,),
+    "data": (Data,), "grounding": (Findings, Verdicts, Explanation), "answer": (Explanation,),
 }  # fmt: skip
 FREE = ("code", "data")  # a class of the user's own may have these too
 

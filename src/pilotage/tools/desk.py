@@ -139,6 +139,12 @@ class Desk:
         self.sources[source], self.where[source] = text, where
         return source
 
+    def about(self, source: str) -> str:
+        """What a source is about: title and heading of a passage, where another one stands."""
+        passage = self.knowledge.passage(source)
+        names = [passage.title, passage.heading] if passage else [self.where.get(source, "")]
+        return ", ".join(dict.fromkeys(filter(None, names)))
+
     def read_in(self, result: Any) -> dict[str, Any]:
         """The sources of this run that a tool's result names, with the digest of each text."""
         named = dict.fromkeys(str(entry["source"]) for entry in _entries(result))

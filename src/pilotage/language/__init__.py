@@ -1,0 +1,1 @@
+"""Reading English sentences: words, names, numbers, dates, units, negations, and what WordNet says of them."""
