@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pilotage import cli
-from pilotage.again import follow_up, fork, resume
+from pilotage.again import follow_up, fork
 from pilotage.board import Board
 from pilotage.checks.grades import Grade
 from pilotage.checks.results import Explanation, Finding, Findings, Statement
@@ -26,7 +26,7 @@ from pilotage.report import print_result, step_line
 from pilotage.run import Runner, run_crew
 from pilotage.settings import Settings
 from tests.support import scripted
-from tests.support.project import change, events_of
+from tests.support.project import change, events_of, resumed
 from tests.support.scripted import Turn, calls
 from tests.support.server import Server, serve
 
@@ -35,22 +35,12 @@ Play = Callable[[Turn], Any]
 QUESTION = "How many requests can one fault make when retries are nested?"
 SAID = "One fault makes 27 requests."
 ANSWER = "One fault makes 27 requests [1]."
-CHECKS = {
-    "research": ["findings", "grounding"], "verify": ["verdicts", "grounding"],
-    "explain": ["citations", "grounding", "answer"],
-}  # fmt: skip
 
 
 @pytest.fixture
 def graded(project: Path, one_authority: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The project with all checks."""
+    """The project as it is shipped, which has all checks."""
     monkeypatch.setenv("SSL_CERT_FILE", str(one_authority))
-
-    def edit(tree: dict[str, Any]) -> None:
-        for name, checks in CHECKS.items():
-            tree[name]["checks"] = checks
-
-    change(project / "config" / "tasks.yaml", edit)
     return project
 
 
@@ -261,12 +251,7 @@ def test_a_run_that_was_stopped_in_its_second_round_is_resumed_without_paying_tw
     strayed = len(stopped.prompts("research"))
     with model(straying(times=0)) as server:  # the first round is on the tape
         settings = load(model__name="openai/gpt-4o-mini", model__base_url=server.url)
-        runner = Runner(settings)
-        try:
-            again = resume(runner.engine, stopped.result.run)
-            result = runner.answer(again.question, again=again)
-        finally:
-            runner.close()
+        result = resumed(settings, stopped.result.run)
     assert result.outcome == "accepted", result.reason
     assert result.answer == ANSWER
     assert strayed == 2

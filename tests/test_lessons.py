@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from pilotage.again import resume
 from pilotage.lessons import DAYS, MOST, TOLD, Book, Lesson, Lessons, Now
 from pilotage.prompts import defaults
 from pilotage.record.journal import Journal, read_events
 from pilotage.record.redact import Redactor
-from pilotage.run import Runner, run_crew
+from pilotage.run import run_crew
 from pilotage.settings import Settings
-from tests.support.project import events_of
+from tests.support.project import events_of, resumed
 from tests.support.scripted import Turn, calls, good
 from tests.test_graded import model, run
 
@@ -258,12 +257,7 @@ def test_a_resumed_run_is_told_what_the_one_before_was_told(searched: Path, load
     book.close()
     with model(good) as server:
         settings = load(model__name="openai/gpt-4o-mini", model__base_url=server.url)
-        runner = Runner(settings)
-        try:
-            again = resume(runner.engine, stopped.result.run)
-            result = runner.answer(again.question, again=again)
-        finally:
-            runner.close()
+        result = resumed(settings, stopped.result.run)
         assert result.outcome == "accepted", result.reason
         assert len(server.requests) == 3, "the two calls that were made are on the tape"
     told = [event for event in events_of(settings) if event.kind == "lesson"]

@@ -119,7 +119,8 @@ def located(settings: Settings) -> Iterator[None]:
         place = "" if re.match(r"\S+:\d+: ", str(error)) else _place(settings, f"{error} {error.hint}")
         if not place:
             raise
-        raise ConfigError(f"{place}: {error}", hint=error.hint) from None
+        said = str(error).removeprefix(f"{place.removeprefix('--set ')}: ")  # the key is not said twice
+        raise ConfigError(f"{place}: {said}", hint=error.hint) from None
 
 
 def _place(settings: Settings, text: str) -> str:

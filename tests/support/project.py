@@ -8,8 +8,11 @@ from typing import Any
 
 import yaml
 
+from pilotage.again import resume
+from pilotage.outcome import Result
 from pilotage.record.journal import Event, find_run, read_events
 from pilotage.record.store import open_store
+from pilotage.run import Runner
 from pilotage.settings import Settings
 
 
@@ -27,3 +30,13 @@ def events_of(settings: Settings) -> list[Event]:
         return list(read_events(engine, find_run(engine, "last")))
     finally:
         engine.dispose()
+
+
+def resumed(settings: Settings, run: str) -> Result:
+    """What comes of a run that stopped, gone on with."""
+    runner = Runner(settings)
+    try:
+        again = resume(runner.engine, run)
+        return runner.answer(again.question, again=again)
+    finally:
+        runner.close()

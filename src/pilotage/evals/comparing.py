@@ -61,27 +61,13 @@ class Comparison:
         return {**self.__dict__, **parts, "test": test, "is_worse": self.is_worse}
 
 
-class Row(BaseModel):
-    """A tally as `--save` kept it."""
-
-    model_config = ConfigDict(strict=True)
-
-    id: str
-    kind: str | None
-    question: str
-    asked: int
-    right: int
-    wrong_accepted: int
-    outcomes: dict[str, int]
-
-
 class Saved(BaseModel):
     """What a comparison needs of a saved scorecard."""
 
     model_config = ConfigDict(strict=True)
 
     model: str
-    rows: list[Row]
+    rows: list[Tally]
 
 
 def compare(before: Sequence[Tally], after: Sequence[Tally], names: tuple[str, str]) -> Comparison:
@@ -106,7 +92,7 @@ def read_baseline(path: Path) -> tuple[str, list[Tally]]:
         fault = error.errors()[0]
         said = ": ".join(filter(None, [".".join(map(str, fault["loc"])), fault["msg"]]))
         raise ConfigError(f"{path} is no saved scorecard: {said}", hint=KEPT) from None
-    return saved.model, [Tally(**row.model_dump()) for row in saved.rows]
+    return saved.model, saved.rows
 
 
 def check_writable(path: Path) -> None:

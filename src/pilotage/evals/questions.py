@@ -20,6 +20,7 @@ from pilotage.errors import ConfigError
 from pilotage.outcome import EXIT_CODES
 
 GOLDEN = "tests/evals/golden.jsonl"
+HINT = 'a line is {"question": "…", "answer": "…"} or {"question": "…", "outcome": "unanswered"}'
 Words = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -77,7 +78,7 @@ def read_questions(path: Path) -> list[Question]:
         raise ConfigError(f"{path} cannot be read: {error}", hint="--questions takes a .jsonl file") from None
     questions = [_read(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not questions:
-        raise ConfigError(f"{path} holds no question")
+        raise ConfigError(f"{path} holds no question", hint=HINT)
     return questions
 
 
@@ -87,9 +88,9 @@ def _read(path: Path, number: int, line: str) -> Question:
     except ValidationError as error:
         fault = error.errors()[0]
         place = "".join(f"{part}: " for part in [".".join(map(str, fault["loc"]))] if part)
-        raise ConfigError(f"{path}:{number}: {place}{fault['msg']}") from None
+        raise ConfigError(f"{path}:{number}: {place}{fault['msg']}", hint=HINT) from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}:{number}: not JSON: {error}") from None
+        raise ConfigError(f"{path}:{number}: not JSON: {error}", hint=HINT) from None
     return Question(
         str(row.id or number), row.question, row.answer, row.outcome, tuple(row.answers), row.kind, row.never,
         row.knowledge,
