@@ -6,6 +6,7 @@ is not covered: which of its meanings a word has in a sentence; names that WordN
 
 from __future__ import annotations
 
+import gc
 import gzip
 from collections import defaultdict
 from functools import cache, lru_cache
@@ -231,7 +232,7 @@ def _singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def _bases(lexicon: Lexicon, word: str) -> frozenset[str]:
     return lexicon.find_bases(word)
 
@@ -252,4 +253,6 @@ def _synonyms(lexicon: Lexicon, word: str, rarest: int) -> frozenset[str]:
 def lexicon() -> Lexicon:
     text = gzip.decompress((_FOLDER / "lexicon.txt.gz").read_bytes()).decode()
     own, phrases = ((_FOLDER / name).read_text("utf-8") for name in ("synonyms.txt", "phrases.txt"))
-    return Lexicon(text, own, phrases)
+    made = Lexicon(text, own, phrases)
+    gc.freeze()  # it stays: the collector need not walk its hundred thousand sets again and again
+    return made

@@ -88,7 +88,7 @@ def only_asked(question: str) -> str:
     return re.sub(r"\s+(?=[?\s])", "", " ".join(asking)) if asking else bare
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def read_asked(question: str) -> Asked:
     """
     >>> [part.kind for part in read_asked("Who founded Ulm, and when was it burnt?").parts]

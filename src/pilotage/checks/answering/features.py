@@ -120,7 +120,7 @@ def _bases(answer: str) -> frozenset[str]:
     return frozenset(base for word in _WORD.findall(answer.lower()) if word not in STOP for base in _bases_of(word))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def _bases_of(word: str) -> frozenset[str]:
     return lexicon().bases(word)
 

@@ -64,7 +64,7 @@ def _related(word: Word, content: list[tuple[int, Word]]) -> Match:
     return Match(best.at, best.strength, opposite and not best.strength)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def relation(one: str, other: str) -> float:
     """How near two different words are in meaning, 0 for unknown, -1 for opposites."""
     book = lexicon()

@@ -76,7 +76,7 @@ class Line:
         return [at for at, item in enumerate(self.items) if not (item.is_small or item.in_figure)]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def read_line(text: str) -> Line:
     """
     >>> [figure.text for figure in read_line("Born on 3 May 1993, he won two of 1.5 million.").figures]
@@ -96,7 +96,7 @@ def _item(token: Token, is_name: bool, in_figure: bool) -> Item:
     return Item(token.raw, token.text, bases_of(token.text.lower()), is_mark or token.text in SMALL, is_name, in_figure)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def bases_of(low: str) -> frozenset[str]:
     return lexicon().bases(low) | {low}
 

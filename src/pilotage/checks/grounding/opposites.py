@@ -109,7 +109,7 @@ def is_opposite(one: Item, other: Item) -> bool:
     return _is_opposite(one.low, other.low, one.bases, other.bases)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def _is_opposite(low: str, other_low: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
     if (low, other_low) in DIRECTIONS:
         return True

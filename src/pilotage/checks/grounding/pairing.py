@@ -60,7 +60,7 @@ def is_near(one: Item, other: Item) -> bool:
     return _is_near(one.low.lower(), other.low.lower(), one.bases, other.bases)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def _is_near(one: str, other: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
     book = lexicon()
     if _shares_stem(one, other):

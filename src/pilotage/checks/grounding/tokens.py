@@ -66,7 +66,7 @@ def _word(text: str, found: re.Match[str]) -> Word:
     return Word(low, bases_of(low), found.start(), found.end(), is_name and not is_number, is_number, is_small)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def fold(raw: str) -> str:
     """Lower case, without accents, without the ending of the owner; 1,200 without its comma."""
     text = "".join(c for c in unicodedata.normalize("NFKD", raw.replace("’", "'").lower()) if not _is_mark(c))
@@ -75,14 +75,14 @@ def fold(raw: str) -> str:
     return text.removesuffix("'s")
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def bases_of(low: str) -> frozenset[str]:
     if low[:1].isdigit():
         return frozenset({low.rstrip("stndrh")})
     return lexicon().bases(low) | {low} | ({_DIGITS[low]} if low in _DIGITS else set())
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def _is_common(low: str) -> bool:
     return lexicon().is_common(low)
 
