@@ -17,6 +17,7 @@ from pilotage.checks.judge import Judge
 from pilotage.crew import Kit
 from pilotage.errors import ConfigError, LimitExceeded, PilotageError
 from pilotage.guard.limits import RunEnded
+from pilotage.model.gguf.model import Answered
 from pilotage.record.journal import Event, Journal, read_events
 from pilotage.run import Runner
 from pilotage.settings import Settings
@@ -305,10 +306,10 @@ def test_a_local_model_is_asked_for_the_probability_itself(
     seen: list[Any] = []
 
     class Loaded:
-        def yes_no(self, messages: Any, *, go_on: Any) -> float:
+        def first_word(self, messages: Any, *, go_on: Any) -> Answered:
             go_on()
             seen.append(messages)
-            return 0.125
+            return Answered("No", "stop", 70, 1, 60, 0.1, {"Yes": math.log(0.1), "No": math.log(0.7)})
 
     monkeypatch.setattr("pilotage.model.gguf.model.LocalModel.open", lambda _path, _spec: Loaded())
     monkeypatch.setattr(judging, "check_model", lambda _settings, _name: None)  # there is no such file

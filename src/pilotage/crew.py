@@ -179,7 +179,8 @@ class Kit:
         seconds = self.meter.call_seconds(agent)[0]
         llm = self.stand_ins.get(agent)
         if llm is None:
-            llm = Reader.for_question(self.question) if free else factory.build(name, spec, seconds, self.settings)
+            asked, settings = self.question, self.settings
+            llm = Reader.for_question(asked) if free else factory.build(name, spec, seconds, settings, asked)
         door = Door(
             agent, name, self.meter, self.journal,
             free=free, text_tools=spec.tool_calls == "text" and not free,

@@ -52,10 +52,19 @@ class ConfirmPrompts(Strict):
     ask: Annotated[str, _with("rule", "first", "second")]
 
 
+class HoldsExample(Strict):
+    place: str
+    quote: Text
+    question: Text
+    holds: bool
+
+
 class LocalPrompts(Strict):
     tools: Annotated[str, _with("tools")]
     result: Annotated[str, _with("tool")]
-    verdicts: Plain
+    holds: Plain
+    holds_ask: Annotated[str, _with("place", "quote", "question")]
+    examples: list[HoldsExample]
     statements: Plain
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,20 +20,24 @@ HEAD = "%llguidance {}\nstart: %json "
 
 @dataclass
 class Llama:
-    """`says` are the answers in order: words, an object (refused unless the schema allows it), or an error's type."""
+    """`says` are the answers in order: words, an object (refused unless the schema allows it), or an error's type.
+
+    `sure` are the probabilities of a yes, in order; where it has none left, 0.91.
+    """
 
     says: Iterable[Any] = ()
+    sure: Iterable[float] = ()
     asked: list[dict[str, Any]] = field(default_factory=list)
     stopped: int = 0  # calls that their callback has ended
     between: Callable[[int], None] = lambda _written: None  # called before each piece
     progress: int = 0  # tokens of the prompt that are told before the first piece
 
     def __post_init__(self) -> None:
-        self._answers = iter(self.says)
+        self._answers, self._sure = iter(self.says), iter(self.sure)
 
     def handle_chat_completions(self, body: dict[str, Any], take: Callable[[Any], bool]) -> None:
         self.asked.append(body)
-        answer = next(self._answers)
+        answer = "Y" if body.get("logprobs") else next(self._answers)
         if isinstance(answer, str) and answer.startswith("exceed"):
             take({"error": {"code": 400, "message": "request (9000 tokens) exceeds 8192", "type": answer}})
             return
@@ -51,7 +56,8 @@ class Llama:
         for number in range(0, len(answer), 4):
             self.between(number)
             yield {"choices": [{"delta": {"content": answer[number : number + 4]}, "finish_reason": None}]}
-        likely = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.4}]
+        yes = next(self._sure, 0.91) if body.get("logprobs") else 1.0
+        likely = [{"token": token, "logprob": math.log(p)} for token, p in (("Yes", yes), ("No", 1 - yes)) if p]
         told = {"logprobs": {"content": [{"top_logprobs": likely}]}} if body.get("logprobs") else {}
         yield {"choices": [{"delta": {}, "finish_reason": "stop", **told}]}
         yield {"choices": [], "usage": {

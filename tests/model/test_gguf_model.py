@@ -120,8 +120,8 @@ def test_after_a_fault_the_model_can_be_asked_again() -> None:
 
 def test_yes_or_no_is_one_token_and_a_probability() -> None:
     llama = Llama(["Yes"])
-    sure = LocalModel(llama).yes_no(HI)
-    assert sure == pytest.approx(math.exp(-0.1) / (math.exp(-0.1) + math.exp(-2.4)))
+    sure = share_of_yes(LocalModel(llama).first_word(HI).likely)
+    assert sure == pytest.approx(0.91)
     assert llama.asked[0]["max_tokens"] == 1
 
 

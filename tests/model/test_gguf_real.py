@@ -14,7 +14,7 @@ import pytest
 
 from pilotage.checks.results import Findings
 from pilotage.model.gguf.llm import Gguf
-from pilotage.model.gguf.model import LocalModel
+from pilotage.model.gguf.model import LocalModel, share_of_yes
 from pilotage.spec import LocalSpec
 from tests.model.test_gguf_llm import TOOLS, after_search, user
 
@@ -35,11 +35,13 @@ def local() -> LocalModel:
 
 def test_yes_and_no_are_told_apart_and_a_poem_is_neither(local: LocalModel) -> None:
     def sure(question: str) -> float:
-        return local.yes_no([{"role": "system", "content": "Answer with Yes or No."}, user(question)])
+        return share_of_yes(
+            local.first_word([{"role": "system", "content": "Answer with Yes or No."}, user(question)]).likely
+        )
 
     assert sure("Is Paris in France?") > 0.8
     assert sure("Is Berlin in France?") < 0.3
-    assert math.isnan(local.yes_no([user("Write a poem about the sea.")]))
+    assert math.isnan(share_of_yes(local.first_word([user("Write a poem about the sea.")]).likely))
 
 
 def test_a_second_call_reads_only_what_is_new_and_answers_the_same(local: LocalModel) -> None:

@@ -22,10 +22,11 @@ SHORT = 900  # characters of a source that is read whole; of a longer one the se
 SENTENCES = 4
 LONGEST = 4_000  # characters of an answer, and of what it stands in
 NEAREST = 1e-6  # to 0 or 1 that a probability comes, for its logarithm
+EXAMPLES = "3e1f"  # the number of their fences: the same in each process, so that a cache of prompts keeps them
 NO_VERDICT = "the judge gave no verdict"
 # the logarithm of the odds that a claim holds, from those of the judge and of the embedded grader: fitted by
-# `bench_judge.py --fit` on 111 rows, with standard errors of 0.3, 0.3 and 0.2
-JUDGE, EMBEDDED, BIAS = 0.97, 0.44, -0.14
+# `bench_judge.py --fit --seed 7` on 322 rows
+JUDGE, EMBEDDED, BIAS = 1.14, 0.53, -0.31
 FARTHEST = 4.0  # that either may be from 0: a bare word has no more weight than a probability of 0.98
 UNSURE = (0.4, 0.6)  # between them nobody knows
 AGAINST_A_VETO = 0.98  # what a judge must say for a sure veto to be doubted; it is never overruled
@@ -48,14 +49,14 @@ class Judge(Protocol):
 
 def about_claim(texts: JudgePrompts, claim: str, evidence: str, number: str) -> Messages:
     """Whether a claim holds; `number` is that of the fences."""
-    shots = [(_claim(texts, shot.claim, shot.source, number), shot.holds) for shot in texts.claims]
-    return _conversation(texts.claim, shots, _claim(texts, claim, evidence, number))
+    shots = [(_claim(texts, shot.claim, shot.source, EXAMPLES), shot.holds) for shot in texts.claims]
+    return conversation(texts.claim, shots, _claim(texts, claim, evidence, number))
 
 
 def about_answer(texts: JudgePrompts, question: str, answer: str, context: str, number: str) -> Messages:
     """Whether an answer is one to the question."""
-    shots = [(_answer(texts, s.question, s.answer, s.context, number), s.addresses) for s in texts.answers]
-    return _conversation(texts.answer, shots, _answer(texts, question, answer, context, number))
+    shots = [(_answer(texts, s.question, s.answer, s.context, EXAMPLES), s.addresses) for s in texts.answers]
+    return conversation(texts.answer, shots, _answer(texts, question, answer, context, number))
 
 
 def read_answer(answer: Any) -> float:
@@ -125,7 +126,7 @@ def _doubted(embedded: Grade) -> Grade:
     return replace(embedded, verdict="unsure", score=0.5, reason=f"{embedded.reason}; the judge disagrees")
 
 
-def _conversation(rule: str, shots: Sequence[tuple[str, bool]], asked: str) -> Messages:
+def conversation(rule: str, shots: Sequence[tuple[str, bool]], asked: str) -> Messages:
     """The same beginning each time: a provider, or the cache of a local model, need not read it anew."""
     messages = [{"role": "system", "content": rule}]
     for text, holds in shots:
@@ -145,14 +146,14 @@ def excerpt(claim: str, evidence: str) -> str:
 
 
 def _claim(texts: JudgePrompts, claim: str, evidence: str, number: str) -> str:
-    return fill(texts.claim_ask, source=fence(excerpt(claim, evidence), "source", number), claim=_quoted(claim))
+    return fill(texts.claim_ask, source=fence(excerpt(claim, evidence), "source", number), claim=on_a_line(claim))
 
 
 def _answer(texts: JudgePrompts, question: str, answer: str, context: str, number: str) -> str:
     fenced = fence(f"{context[:LONGEST]}\n\nAnswer: {answer[:LONGEST]}".strip(), "source", number)
-    return fill(texts.answer_ask, answer=fenced, question=_quoted(question))
+    return fill(texts.answer_ask, answer=fenced, question=on_a_line(question))
 
 
-def _quoted(text: str) -> str:
-    """On one line, in quotes that it cannot leave."""
+def on_a_line(text: str) -> str:
+    """In quotes that it cannot leave."""
     return json.dumps(" ".join(text.split()), ensure_ascii=False)

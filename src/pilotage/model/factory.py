@@ -197,13 +197,16 @@ def base_url(name: str, spec: ModelSpec) -> str | None:
     return spec.base_url or fallback
 
 
-def build(name: str, spec: ModelSpec, call_seconds: float, settings: Settings | None = None) -> BaseLLM:
+def build(
+    name: str, spec: ModelSpec, call_seconds: float, settings: Settings | None = None, question: str = ""
+) -> BaseLLM:  # fmt: skip
     """A fresh model object, the SDK's own retries off and its time-out set. Raises ConfigError with what is missing.
 
-    A GGUF file is found by `settings`: its path may begin at the project's root, and `local` says how it runs.
+    A GGUF file is found by `settings`: its path may begin at the project's root, and `local` says how it runs. It also
+    wants to know the run's question.
     """
     if gguf.is_local(name):
-        return _build_local(name, spec, settings)
+        return _build_local(name, spec, settings, question)
     from crewai import LLM
 
     url, provider = base_url(name, spec), provider_of(name)
@@ -222,13 +225,16 @@ def build(name: str, spec: ModelSpec, call_seconds: float, settings: Settings | 
         raise ConfigError(f"The model {name} cannot be used: {str(error).splitlines()[0]}", hint=hint) from None
 
 
-def _build_local(name: str, spec: ModelSpec, settings: Settings | None) -> BaseLLM:
+def _build_local(name: str, spec: ModelSpec, settings: Settings | None, question: str) -> BaseLLM:
     from pilotage.model.gguf.llm import Gguf
 
     if settings is None:
         raise ConfigError(f"{name} needs the project's settings to be found", hint="name it in model.name or llm")
-    path, local, prompts = gguf.path_of(name, settings.root), settings.engine.local, settings.prompts.local
-    return Gguf.of(name, path, local, max_tokens=spec.max_tokens, temperature=spec.temperature, prompts=prompts)
+    path, local = gguf.path_of(name, settings.root), settings.engine.local
+    return Gguf.of(
+        name, path, local, max_tokens=spec.max_tokens, temperature=spec.temperature, prompts=settings.prompts,
+        question=question,
+    )  # fmt: skip
 
 
 def _options(provider: str, url: str | None, max_tokens: int, seconds: float) -> dict[str, Any]:

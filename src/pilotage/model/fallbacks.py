@@ -66,14 +66,14 @@ def build(settings: Settings, question: str) -> Fallbacks:
     for key, spec in factory.keyed_fallbacks(settings).items():
         free = spec.name == factory.READER
         name = str(spec.name)
-        llm = Reader.for_question(question) if free else _built(key, name, spec, settings)
+        llm = Reader.for_question(question) if free else _built(key, name, spec, settings, question)
         models.append(Candidate(name, guarded(llm), free))
     return Fallbacks(models)
 
 
-def _built(key: str, name: str, spec: ModelSpec, settings: Settings) -> Any:
+def _built(key: str, name: str, spec: ModelSpec, settings: Settings, question: str) -> Any:
     with factory.named(key):
-        return factory.build(name, spec, settings.engine.limits.call_seconds, settings)
+        return factory.build(name, spec, settings.engine.limits.call_seconds, settings, question)
 
 
 def all_failed(failures: Sequence[Ended]) -> Ended:

@@ -20,7 +20,6 @@ from pilotage.checks.judge import written
 from pilotage.model.answers import BadAnswer
 from pilotage.model.gguf.model import LocalModel, share_of_yes
 from pilotage.model.retries import current, status_of
-from pilotage.model.usage import guess
 
 LIKELY = 10  # tokens whose probabilities are asked for
 REFUSED = (400, 403, 404, 422)  # what servers answer to a parameter that they do not take
@@ -44,12 +43,13 @@ class YesNo(BaseLLM):
         from_task: Any = None, from_agent: Any = None, response_model: Any = None,
     ) -> str:  # fmt: skip
         attempt = current.get()
-        likely = self._open().yes_no(messages, go_on=attempt.go_on if attempt else lambda: None)
-        asked = guess(messages)
+        answered = self._open().first_word(messages, go_on=attempt.go_on if attempt else lambda: None)
+        prompt, completion = answered.prompt_tokens, answered.completion_tokens
         self._track_token_usage_internal(
-            {"prompt_tokens": asked, "completion_tokens": 1, "total_tokens": asked + 1, "cached_prompt_tokens": 0}
-        )
-        return written(likely)
+            {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
+             "cached_prompt_tokens": answered.cached_tokens}
+        )  # fmt: skip
+        return written(share_of_yes(answered.likely))
 
 
 def telling(llm: BaseLLM) -> BaseLLM:

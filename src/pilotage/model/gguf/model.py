@@ -102,14 +102,17 @@ class LocalModel:
         body |= {"grammar": _grammar(schema)} if schema else {}
         return self._asked(body, go_on, used)
 
-    def yes_no(self, messages: Sequence[Mapping[str, str]], *, go_on: Callable[[], None] = _nothing) -> float:
-        """P(yes) / (P(yes) + P(no)) of the first word of the answer, by the model's own probabilities.
+    def first_word(
+        self, messages: Sequence[Mapping[str, str]], *, go_on: Callable[[], None] = _nothing,
+        used: Callable[[int, int], None] = _ignored,
+    ) -> Answered:  # fmt: skip
+        """The first token of the answer, with the probabilities of those that it might have been.
 
-        NaN when neither is likely: the model would have said something else. The last message should ask for one of
-        the two words. A common beginning of the messages is read once, not with each call.
+        `share_of_yes` makes one figure of them; the last message should ask for yes or no. A common beginning of the
+        messages is read once, not with each call.
         """
         body = _plain(messages) | {"max_tokens": 1, "temperature": 0.0, "logprobs": True, "top_logprobs": LIKELY}
-        return share_of_yes(self._asked(body, go_on).likely)
+        return self._asked(body, go_on, used)
 
     def _asked(
         self, body: dict[str, Any], go_on: Callable[[], None], used: Callable[[int, int], None] = _ignored
@@ -180,6 +183,8 @@ class _Collected:
 
 def share_of_yes(likely: Mapping[str, float]) -> float:
     """P(yes) / (P(yes) + P(no)) of log-probabilities by token; capitals and white space do not count.
+
+    NaN when neither is likely: the model would have said something else.
 
     >>> round(share_of_yes({"Yes": -0.1, " yes": -4.0, "No": -3.0}), 2)
     0.95

@@ -3,9 +3,9 @@
     with tools    {"tool": "search_knowledge", "arguments": {"query": "…"}}, or the result
     a result      one JSON object of its type; what can be copied is not written but put in here
 
-A verdict stands for each finding that was handed over, a citation for each verdict: the model says what it thinks of
-them, and which of them prove a sentence. An agent that has tools, and whose result quotes, must look before it answers;
-the same call is not made twice. What is not covered: polling a tool with the same arguments.
+An explanation says which of the verdicts that were handed over prove a sentence; their citations are put in. Findings
+and verdicts are not written at all, see weighing.py. An agent that has tools, and whose result quotes, must look before
+it answers; the same call is not made twice. What is not covered: polling a tool with the same arguments.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pilotage.checks.results import Explanation, Verdicts
+from pilotage.checks.grounding.grader import grade_text
+from pilotage.checks.results import Explanation
 from pilotage.model.gguf.narrow import Schema, bounded, has_quotes, narrowed, of_one
 from pilotage.model.gguf.reading import Message, Request, as_call
 from pilotage.prompts import LocalPrompts, fill
 
-REASON = 160  # characters
-OPENERS = {"source": "read_source", "url": "read_page"}  # arguments that must have been seen before
+PAGE = "read_page"
+OPENERS = {"source": "read_source", "url": PAGE}  # arguments that must have been seen before
 
 Called = list[dict[str, Any]]
 
@@ -43,24 +44,9 @@ def form_of(kind: type[BaseModel] | None, request: Request, prompts: LocalPrompt
         properties = {"answer": {"type": "string", "maxLength": 2000}}
         return Form({"type": "object", "properties": properties, "required": ["answer"]})
     supported = [verdict for verdict in request.verdicts if verdict.get("verdict") == "supported"]
-    if kind is Verdicts and request.findings:
-        return _verdicts(request.findings, prompts)
-    if issubclass(kind, Explanation) and supported:
-        return _explanation(kind, supported, prompts)
+    if issubclass(kind, Explanation) and (supported or request.findings):
+        return _explanation(kind, supported or request.findings, prompts)
     return Form(narrowed(kind.model_json_schema(), request.quotes))
-
-
-def _verdicts(findings: Sequence[Mapping[str, Any]], prompts: LocalPrompts) -> Form:
-    each = _object(
-        reason={"type": "string", "maxLength": REASON}, verdict={"enum": ["supported", "unsupported", "unsure"]}
-    )
-    listed = {"type": "array", "items": each, "minItems": len(findings), "maxItems": len(findings)}
-
-    def whole(written: dict[str, Any]) -> dict[str, Any]:
-        pairs = zip(findings, written["verdicts"], strict=True)
-        return {"verdicts": [{k: f[k] for k in ("claim", "quote", "source")} | said for f, said in pairs]}
-
-    return Form(_object(verdicts=listed), prompts.verdicts, whole)
 
 
 def _explanation(kind: type[BaseModel], supported: Sequence[Mapping[str, Any]], prompts: LocalPrompts) -> Form:
@@ -70,12 +56,20 @@ def _explanation(kind: type[BaseModel], supported: Sequence[Mapping[str, Any]], 
     own = {name: part for name, part in schema["properties"].items() if name not in ("statements", "citations")}
 
     def whole(written: dict[str, Any]) -> dict[str, Any]:
-        statements = [s | {"cites": sorted(set(s["cites"]))} for s in written["statements"]]
+        statements = [_as_proved(s["text"], sorted(set(s["cites"])), supported) for s in written["statements"]]
         used = sorted({n for statement in statements for n in statement["cites"]})
         cited = [{"n": n, "source": supported[n - 1]["source"], "quote": supported[n - 1]["quote"]} for n in used]
         return written | {"statements": statements, "citations": cited}
 
     return Form(_object(statements={"type": "array", "items": statement}, **own), prompts.statements, whole)
+
+
+def _as_proved(text: str, cites: list[int], supported: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sentence if its quotes hold it, else the quotes themselves: a small model adds what it believes to know."""
+    quotes = [str(supported[n - 1]["quote"]) for n in cites]
+    if grade_text(text, "\n".join(quotes)).verdict == "supported":
+        return {"text": text, "cites": cites}
+    return {"text": " ".join(f"“{quote}”" for quote in quotes), "cites": cites}
 
 
 def _object(**properties: Schema) -> Schema:
@@ -131,10 +125,14 @@ def with_words(messages: Sequence[Message], *words: str) -> list[Message]:
 
 
 def schema_of(form: Form, tools: Sequence[Tool], request: Request, max_tokens: int) -> Schema:
-    """A call of one of the tools, or the result; a result that quotes is none before anything was looked at."""
+    """A call of one of the tools, or the result; a result that quotes is none before anything was looked at.
+
+    A page that the request names is read first.
+    """
     calls = [_object(tool={"const": tool.name}, arguments=tool.arguments) for tool in tools]
     blind = bool(calls) and not request.looked and (has_quotes(form.schema) or bool(request.findings))
-    choices = [bounded(each, max_tokens) for each in (calls if blind else [*calls, form.schema])]
+    named = [call for tool, call in zip(tools, calls, strict=True) if tool.name == PAGE and not request.looked]
+    choices = [bounded(each, max_tokens) for each in (named or calls if blind else [*calls, form.schema])]
     return choices[0] if len(choices) == 1 else {"anyOf": choices}
 
 

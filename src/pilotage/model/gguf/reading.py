@@ -17,6 +17,7 @@ from pilotage.evidence.hits import WORTH, quoted
 from pilotage.evidence.sentences import sentences
 from pilotage.evidence.terms import STOP, terms
 from pilotage.guard.fence import fence, unfence
+from pilotage.model.earlier import asked_before
 from pilotage.prompts import LocalPrompts, fill
 
 MOST_CHARS = 3000  # of the result of one call, about 750 tokens: ten seconds on two cores
@@ -34,8 +35,10 @@ Message = dict[str, str]
 class Request:
     """The messages as the model gets them, and what they hold.
 
-    `quotes` are the sentences that were shown, by the id of their source; `calls` the tools that were called, and with
-    what; `findings` and `verdicts` the newest list that was handed over; `sources` and `urls` all that are named.
+    `quotes` are the sentences that were shown, by the id of their source, and `scores` what a search gave to them;
+    `texts` the sources that were read, `places` what stands above them; `calls` the tools that were called, and with
+    what; `findings` and `verdicts` the newest list that was handed over, `handed` tells of an empty one; `asked_before`
+    the questions that this one follows; `sources` and `urls` all that are named.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -45,7 +48,16 @@ class Request:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
+    scores: dict[tuple[str, str], float] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    asked_before: list[str] = field(default_factory=list)
+    handed: bool = False
     looked: bool = False  # whether a tool has answered
+
+    def forget_quotes(self) -> None:
+        """Nothing of what was read may be quoted."""
+        self.quotes.clear()
 
     def add(self, source: str, quotes: Iterable[str]) -> None:
         known = self.quotes.setdefault(source, [])
@@ -61,7 +73,8 @@ def read(
     """
     given = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
     words = frozenset(terms(" ".join(str(m.get("content") or "") for m in given if m["role"] == "user"))) - STOP
-    request = Request()
+    asked = asked_before(str(m.get("content") or "") for m in given if m["role"] == "user")
+    request = Request(asked_before=asked)
     for message in given:
         role, text = _turn(message, request, words, prompts)
         text = without_example(text, frozenset(fields)) if message["role"] == "user" else text
@@ -147,10 +160,14 @@ def _lines(told: dict[str, Any], request: Request, words: frozenset[str]) -> Ite
     shown = _best(_quotes_of(entries or [], words))
     for entry in entries or []:
         source = str(entry.get("source") or "")
+        if source:
+            request.places[source] = str(entry.get("where") or entry.get("title") or "")
+            request.texts |= {source: str(entry["text"])} if entry.get("text") else {}
         if source and (kept := shown.get(source)):
-            request.add(source, kept)
+            request.add(source, [quote.text for quote in kept])
+            request.scores |= {(source, quote.text): quote.score for quote in kept if quote.score >= 0}
             yield f"[{source}] {entry.get('where') or ''}".rstrip()
-            yield from (f"- {' '.join(quote.split())}" for quote in kept)
+            yield from (f"- {' '.join(quote.text.split())}" for quote in kept)
     known = {"passages", "source", "where", "title", "text", "sha256", "read_at", "quotes", "quote", "score"}
     for name, value in told.items():
         if name not in known:
@@ -178,7 +195,7 @@ def _quotes_of(entries: Sequence[Any], words: frozenset[str]) -> list[_Quote]:
     return found
 
 
-def _best(found: Sequence[_Quote]) -> dict[str, list[str]]:
+def _best(found: Sequence[_Quote]) -> dict[str, list[_Quote]]:
     """By source, those that fit: the quotes of a search best first, the sentences of a text in their order."""
     kept: list[_Quote] = []
     room, searched, near = MOST_CHARS, 0, WORTH * max((quote.score for quote in found), default=0)
@@ -188,9 +205,9 @@ def _best(found: Sequence[_Quote]) -> dict[str, list[str]]:
         if len(quote.text) <= room and not (is_hit and searched >= most):
             kept.append(quote)
             room, searched = room - len(quote.text), searched + is_hit
-    best: dict[str, list[str]] = {}
+    best: dict[str, list[_Quote]] = {}
     for quote in sorted(kept, key=lambda q: (-q.score, q.at) if q.score >= 0 else (1.0, q.at)):
-        best.setdefault(quote.source, []).append(quote.text)
+        best.setdefault(quote.source, []).append(quote)
     return best
 
 
@@ -222,6 +239,7 @@ def _handed_over(text: str, request: Request) -> str:
 def _listed(told: dict[str, Any], request: Request) -> str:
     """The items as a numbered list; "" for the form of an answer, whose quotes are dots."""
     kind = "findings" if "findings" in told else "verdicts"
+    request.handed = request.handed or not told[kind]
     items = [item for item in told[kind] if item["quote"].strip(". …")]
     if not items or any(not isinstance(item["source"], str) for item in items):
         return ""
