@@ -228,9 +228,12 @@ def test_an_explanation_names_verdicts_and_gets_their_citations() -> None:
     assert not allows(llama, {"statements": [{"text": "Nothing starts late.", "cites": []}]})
 
 
-def test_a_sentence_that_its_quote_does_not_hold_gives_way_to_the_quote() -> None:
+@pytest.mark.parametrize(
+    "said", ["The deadline stops the run after 450 seconds.", "“The deadline stops a run after 300 seconds.”"]
+)
+def test_a_sentence_that_its_quote_does_not_hold_gives_way_to_the_quote(said: str) -> None:
     judged = Verdict(**FOUND.model_dump(), verdict="supported", reason="")
-    llama = Llama([{"statements": [{"text": "The deadline stops the run after 450 seconds.", "cites": [1]}]}])
+    llama = Llama([{"statements": [{"text": said, "cites": [1]}]}])
     given = Verdicts(verdicts=[judged]).model_dump_json()
     answer = gguf(llama).call([user(given)], from_task=task(Explanation), response_model=Explanation)
     assert [s.text for s in answer.statements] == [f"“{FOUND.quote}”"]

@@ -82,12 +82,13 @@ def check_explanation(
         elif proven is not None and not _is_proven(citation, proven):
             faults.append(Fault(f"[{citation.n}] {citation.quote}", "the verifier did not find this quote supported"))
     for sentence in explanation.sentences():
-        if reason := _check_sentence(sentence, citations):
+        if reason := check_sentence(sentence, citations):
             faults.append(Fault(sentence.text, reason))
     return faults
 
 
-def _check_sentence(sentence: Sentence, citations: Mapping[int, Citation]) -> str:
+def check_sentence(sentence: Sentence, citations: Mapping[int, Citation]) -> str:
+    """Why the sentence does not stand in what it cites, by its numbers and quotes alone; "" when it may."""
     if not sentence.cites:
         return "the sentence carries no citation"
     unknown = [n for n in sentence.cites if n not in citations]

@@ -19,6 +19,7 @@ from pilotage.checks.grounding.lines import Figure, Line, read_line
 from pilotage.checks.grounding.opposites import find_degrees, find_opposites
 from pilotage.checks.grounding.pairing import Pairing, pair_words
 from pilotage.checks.grounding.roles import find_names, find_swaps, is_absent
+from pilotage.checks.grounding.slots import find_slots
 from pilotage.checks.verbatim import stands_in
 
 KINDS = ("quote", "number", "date", "unit", "negation", "quantifier", "antonym", "comparative", "name", "roles")
@@ -110,6 +111,7 @@ def _findings(pairing: Pairing, whole: str) -> Iterator[Finding]:
     yield from find_opposites(pairing)
     yield from find_degrees(pairing)
     yield from find_names(pairing, whole)
+    yield from find_slots(pairing)
     yield from find_swaps(pairing)
 
 

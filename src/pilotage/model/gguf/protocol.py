@@ -17,8 +17,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pilotage.checks.citations import check_sentence
 from pilotage.checks.grounding.grader import grade_text
-from pilotage.checks.results import Explanation
+from pilotage.checks.results import Citation, Explanation, Sentence
 from pilotage.model.gguf.narrow import Schema, bounded, has_quotes, narrowed, of_one
 from pilotage.model.gguf.reading import Message, Request, as_call
 from pilotage.prompts import LocalPrompts, fill
@@ -67,7 +68,10 @@ def _explanation(kind: type[BaseModel], supported: Sequence[Mapping[str, Any]], 
 def _as_proved(text: str, cites: list[int], supported: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The sentence if its quotes hold it, else the quotes themselves: a small model adds what it believes to know."""
     quotes = [str(supported[n - 1]["quote"]) for n in cites]
-    if grade_text(text, "\n".join(quotes)).verdict == "supported":
+    cited = {n: Citation(n=n, source="", quote=quote) for n, quote in zip(cites, quotes, strict=True)}
+    if grade_text(text, "\n".join(quotes)).verdict == "supported" and not check_sentence(
+        Sentence(text, tuple(cites)), cited
+    ):
         return {"text": text, "cites": cites}
     return {"text": " ".join(f"“{quote}”" for quote in quotes), "cites": cites}
 
