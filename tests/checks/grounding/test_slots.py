@@ -48,8 +48,34 @@ def test_what_may_be_the_same_does_not(claim: str, sentence: str) -> None:
     assert not any(strength == 1.0 for strength in strengths(claim, sentence))
 
 
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        ("Alva Strand is a long film.", "Daag is a long film by Alva Strand."),
+        ("Northern was born in May.", "Ada Berg was born in May 1908 to a Northern painter."),
+    ],
+)
+def test_what_is_said_of_another_subject_decides(claim: str, sentence: str) -> None:
+    (found,) = find_slots(pair_words(read_line(claim), read_line(sentence)))
+    assert found.strength == 1.0
+    assert found.reason.startswith("source says it of ")
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        ("Alva Strand is a painter.", "Daag is a film by the painter Alva Strand."),
+        ("Alva Strand is a long film.", "Alva Strand is a long film by Daag."),
+        ("Alva Strand is a long film.", "The long film, shown in Leeds, is Alva Strand."),
+    ],
+)
+def test_what_may_be_said_of_the_subject_does_not(claim: str, sentence: str) -> None:
+    assert not strengths(claim, sentence)
+
+
 def test_words_on_one_side_are_a_sign() -> None:
-    assert strengths("The mill was sold to Tovik.", "The mill was sold to Salla.") == [0.6]
+    assert strengths("The old mill went past Tovik.", "The old mill went beyond Salla.") == [0.6]
+    assert strengths("The old mill was sold to Tovik.", "The old mill was sold to Salla.") == [1.0]  # by the same word
 
 
 def test_a_claim_that_denies_is_not_struck_by_what_stands_there_instead() -> None:
