@@ -20,7 +20,7 @@ from pilotage.checks.grounding.scorer import CLIP, NAMES, Scorer, read
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-COUNTS = {"other": 0.5, "light": 0.2, "mixed": 0.2, "true": 2.0, "mutant": 2.0}  # what made rows count; real ones 1
+COUNTS = {"other": 0.5, "light": 0.2, "mixed": 0.2, "true": 1.5, "mutant": 2.5}  # what made rows count; real ones 1
 STRENGTH = 0.02  # of the logistic: the inverse of its penalty
 BAND = (0.46, 0.63)  # chances between which nobody knows; to call a claim supported that is not costs more
 TREES = {
