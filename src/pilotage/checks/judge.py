@@ -26,7 +26,7 @@ EXAMPLES = "3e1f"  # the number of their fences: the same in each process, so th
 NO_VERDICT = "the judge gave no verdict"
 # the logarithm of the odds that a claim holds, from those of the judge and of the embedded grader: fitted by
 # `bench_judge.py --fit --seed 7` on 322 rows
-JUDGE, EMBEDDED, BIAS = 1.14, 0.53, -0.31
+JUDGE, EMBEDDED, BIAS = 1.15, 0.48, -0.33
 FARTHEST = 4.0  # that either may be from 0: a bare word has no more weight than a probability of 0.98
 UNSURE = (0.4, 0.6)  # between them nobody knows
 AGAINST_A_VETO = 0.98  # what a judge must say for a sure veto to be doubted; it is never overruled
