@@ -44,11 +44,7 @@ class YesNo(BaseLLM):
     ) -> str:  # fmt: skip
         attempt = current.get()
         answered = self._open().first_word(messages, go_on=attempt.go_on if attempt else lambda: None)
-        prompt, completion = answered.prompt_tokens, answered.completion_tokens
-        self._track_token_usage_internal(
-            {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
-             "cached_prompt_tokens": answered.cached_tokens}
-        )  # fmt: skip
+        self._track_token_usage_internal(answered.usage)
         return written(share_of_yes(answered.likely))
 
 

@@ -97,7 +97,8 @@ def _is_same(pairing: Pairing, one: Places, other: Places) -> bool:
     claim, sentence = pairing.claim.items, pairing.sentence.items
     if are_same([claim[at] for at in one], [sentence[at] for at in other]):
         return True
-    return any(sentence[at].bases & _bases(pairing) for at in other)
+    bases = _bases(pairing)
+    return any(sentence[at].bases & bases for at in other)
 
 
 def _bases(pairing: Pairing) -> set[str]:

@@ -112,7 +112,7 @@ class Gguf(BaseLLM):
         weighing = Weighing(asked, self._prompts, self._number, self._sure)
         if kind is Findings and request.looked:
             found = weighing.findings(request)
-            request.forget_quotes()  # those that do not answer are not offered again
+            request.quotes.clear()  # those that do not answer are not offered again
             if found or not may_call or len(request.calls) >= MOST_CALLS:
                 return Findings.model_validate({"findings": found})
         if kind is Verdicts and request.findings and (request.looked or not may_call):
@@ -172,11 +172,7 @@ class Gguf(BaseLLM):
         except PromptTooLong as error:
             raise LLMContextLengthExceededError(f"{error} (local.context)") from None
         used(0, 0)
-        prompt, completion = answered.prompt_tokens, answered.completion_tokens
-        self._track_token_usage_internal(
-            {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
-             "cached_prompt_tokens": answered.cached_tokens}
-        )  # fmt: skip
+        self._track_token_usage_internal(answered.usage)
         attempt.completed(answered.finish or None)
         return answered
 

@@ -61,6 +61,13 @@ class Answered:
     seconds: float
     likely: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """The tokens by the names that CrewAI counts under."""
+        prompt, completion = self.prompt_tokens, self.completion_tokens
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
+                "cached_prompt_tokens": self.cached_tokens}  # fmt: skip
+
 
 def _nothing() -> None: ...
 

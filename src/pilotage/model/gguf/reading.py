@@ -35,7 +35,8 @@ Message = dict[str, str]
 class Request:
     """The messages as the model gets them, and what they hold.
 
-    `quotes` are the sentences that were shown, by the id of their source, and `scores` what a search gave to them;
+    `quotes` are the sentences that were shown, by the id of their source, and `scores` what a search gave to them
+    (under 0 for those of a text: the more words they share with the task, the nearer to 0);
     `texts` the sources that were read, `places` what stands above them; `calls` the tools that were called, and with
     what; `findings` and `verdicts` the newest list that was handed over, `handed` tells of an empty one; `asked_before`
     the questions that this one follows; `sources` and `urls` all that are named.
@@ -54,10 +55,6 @@ class Request:
     asked_before: list[str] = field(default_factory=list)
     handed: bool = False
     looked: bool = False  # whether a tool has answered
-
-    def forget_quotes(self) -> None:
-        """Nothing of what was read may be quoted."""
-        self.quotes.clear()
 
     def add(self, source: str, quotes: Iterable[str]) -> None:
         known = self.quotes.setdefault(source, [])
@@ -165,7 +162,7 @@ def _lines(told: dict[str, Any], request: Request, words: frozenset[str]) -> Ite
             request.texts |= {source: str(entry["text"])} if entry.get("text") else {}
         if source and (kept := shown.get(source)):
             request.add(source, [quote.text for quote in kept])
-            request.scores |= {(source, quote.text): quote.score for quote in kept if quote.score >= 0}
+            request.scores |= {(source, quote.text): quote.score for quote in kept}
             yield f"[{source}] {entry.get('where') or ''}".rstrip()
             yield from (f"- {' '.join(quote.text.split())}" for quote in kept)
     known = {"passages", "source", "where", "title", "text", "sha256", "read_at", "quotes", "quote", "score"}

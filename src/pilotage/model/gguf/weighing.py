@@ -42,14 +42,15 @@ class Weighing:
     def findings(self, request: Request) -> list[dict[str, Any]]:
         """At most two quotes that answer; [] when none is likely to."""
         quotes = [(source, quote) for source, own in request.quotes.items() for quote in own]
-        quotes.sort(key=lambda pair: -request.scores.get(pair, 0.0))
+        quotes.sort(key=lambda pair: -request.scores.get(pair, -math.inf))
         weighed = [self._weighed(request, source, quote) for source, quote in quotes[:MOST]]
         found = choose([each for each in weighed if each.score >= EVEN])
         return [{"claim": each.quote, "quote": each.quote, "source": each.source} for each in found]
 
     def _weighed(self, request: Request, source: str, quote: str) -> _Weighed:
         sure = self.sure(_about_quote(self.texts.local, request.places.get(source, ""), quote, self.question))
-        score = request.scores.get((source, quote), UNKNOWN)
+        score = request.scores.get((source, quote), -1.0)
+        score = score if score >= 0 else UNKNOWN
         odds = SCORE * log_odds(score, FARTHEST) + SURE * (0.0 if math.isnan(sure) else log_odds(sure, FARTHEST))
         return _Weighed(quote, source, 1 / (1 + math.exp(-odds)))
 
