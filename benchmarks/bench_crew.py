@@ -5,7 +5,7 @@
 DIR is that of bench_qa.py. Asked are questions drawn with a fixed seed over all documents, and others over a folder
 without the documents that they are about. `right`: accepted, and a cited quote holds the answer; `said so too`: its own
 words hold it as well, letter by letter. A run of a model takes long: with --out each answer is kept as a line, and
-what stands there is not asked again.
+what stands there is not asked again; with --kept as well nothing is asked, and the table is that of what stands there.
 """
 
 from __future__ import annotations
@@ -61,12 +61,14 @@ def main() -> None:
     options.add_argument("--ways", default="reader,crew,unchecked")
     options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="further settings")
     options.add_argument("--out", type=Path, help="keep each answer here, and go on from it")
+    options.add_argument("--kept", action="store_true", help="only the table of what --out has kept")
     options.add_argument("--check", action="store_true", help="exit 1 when the crew misses a bound")
     given = options.parse_args()
     rows = [json.loads(line) for line in (given.data / "questions.jsonl").read_text("utf-8").splitlines()]
     known = read(given.out)
     print(f"data: sha256 {digest(given.data)[:16]}, seed {given.seed}, model {Path(given.model).name}\n")
-    answers = [answer for way in given.ways.split(",") for answer in ask_all(way, given, rows, known)]
+    asked = (answer for way in given.ways.split(",") for answer in ask_all(way, given, rows, known))
+    answers = list(known.values() if given.kept else asked)
     table(answers)
     if given.check and not holds_bounds(answers):
         sys.exit(1)
@@ -158,10 +160,22 @@ def table(answers: list[Answer]) -> None:
           "| unanswered | other | s, median | tokens, median |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for folder, shown in (("all", "on the documents"), ("removed", "on documents that were removed")):
-        for way in dict.fromkeys(answer.way for answer in answers):
-            found = [answer for answer in answers if (answer.way, answer.folder) == (way, folder)]
-            if found:
-                print(row_of(shown, way, found))
+        ways = by_way(answers, folder)
+        rows = [(shown, way, found) for way, found in ways.items()]
+        every = set.intersection(*({answer.id for answer in found} for found in ways.values())) if ways else set()
+        if every and any(len(found) > len(every) for found in ways.values()):
+            shown = f"{len(every)} asked each way"
+            rows += [(shown, way, [one for one in found if one.id in every]) for way, found in ways.items()]
+        for row in rows:
+            print(row_of(*row))
+
+
+def by_way(answers: list[Answer], folder: str) -> dict[str, list[Answer]]:
+    ways: dict[str, list[Answer]] = {}
+    for answer in answers:
+        if answer.folder == folder:
+            ways.setdefault(answer.way, []).append(answer)
+    return ways
 
 
 def row_of(shown: str, way: str, found: list[Answer]) -> str:
