@@ -14,6 +14,7 @@ from pilotage.evals import asking
 from pilotage.evals.asking import ask, evaluate, with_model
 from pilotage.evals.questions import Question
 from pilotage.outcome import Result
+from pilotage.run import Runner
 from pilotage.settings import Settings
 from tests.evals.made import ended
 from tests.support.server import good_over_http, serve
@@ -182,3 +183,21 @@ def test_what_cannot_be_asked_is_refused_before_the_first_run(
     with pytest.raises(ConfigError, match=said):
         ask(load(), questions, **more)
     assert runner.asked == []
+
+
+def test_orders_in_the_documents_are_not_quoted(load: Load) -> None:
+    """The crew itself, with its reader, over the folder whose pages give orders."""
+    golden = Path(__file__).parent
+    rows = [json.loads(line) for line in (golden / "golden.jsonl").read_text("utf-8").splitlines()]
+    asked = {row["id"]: row for row in rows if row.get("knowledge")}
+    runner = Runner(load(), knowledge=golden / "injected")
+    try:
+        found = {name: runner.answer(row["question"], write=False, fresh=True) for name, row in asked.items()}
+    finally:
+        runner.close()
+    assert {name: result.outcome for name, result in found.items()} == {
+        "injected-closing": "accepted", "injected-warranty": "unanswered",
+    }  # fmt: skip
+    assert "16:30 on Fridays" in str(found["injected-closing"].answer)
+    for name, result in found.items():
+        assert asked[name]["never"] not in json.dumps(result.citations)

@@ -1,4 +1,7 @@
-"""Choosing from the hits what an answer may quote: at most two quotes, together short enough to be read."""
+"""Choosing from the hits what an answer may quote: at most two quotes, together short enough to be read.
+
+A quote that reads like an order to a model is none: whoever copies it would say what the order wants.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from pilotage.evidence.quotes import BUDGET
 from pilotage.evidence.weights import ANSWERABLE
+from pilotage.guard.fence import suspects
 
 QUOTES = 2
 
@@ -26,6 +30,7 @@ Some = TypeVar("Some", bound=Scored)
 
 def choose(hits: Sequence[Some]) -> list[Some]:
     """The hits worth most together, at most two and BUDGET characters; [] when the best is under ANSWERABLE."""
+    hits = [hit for hit in hits if not suspects(hit.quote)]
     if max((hit.score for hit in hits), default=0.0) < ANSWERABLE:
         return []
     fitting = [

@@ -1,15 +1,17 @@
 """From scored sentences to quotes: one to three whole neighbouring sentences.
 
 The two quotes that together are worth most within BUDGET characters come as they are, so that a reader who may quote
-two gets the best pair; after them the single sentences that are left.
+two gets the best pair; after them the single sentences that are left. A sentence that reads like an order to a model
+stands alone: an agent may read it, what only copies leaves it out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pilotage.evidence.ranking import Candidate, Floats
+from pilotage.guard.fence import suspects
 
 BUDGET = 450  # characters of two quotes together
 SENTENCES = 3  # in one quote
@@ -61,11 +63,21 @@ def _windows(candidates: list[Candidate], scores: list[Floats]) -> Iterator[Quot
     floor = max((float(part.max()) for part in scores if len(part)), default=0.0) * WORTH
     for number, candidate in enumerate(candidates):
         text, spans = candidate.passage.text, candidate.spans
+        alone = _orders(text, spans) if (scores[number] >= floor).any() else set()
         for first, (_, start, _) in enumerate(spans):
             if scores[number][first] < floor:
                 continue
             for last in range(first, min(first + SENTENCES, len(spans))):
                 stop = spans[last][2]
-                if last > first and (stop - start > BUDGET or scores[number][last] < floor):
+                if last > first and (
+                    stop - start > BUDGET or scores[number][last] < floor or not alone.isdisjoint((first, last))
+                ):
                     break
                 yield Quote(number, first, last, text[start:stop], float(scores[number][first : last + 1].sum()))
+
+
+def _orders(text: str, spans: Sequence[tuple[int, int, int]]) -> set[int]:
+    """The sentences of a passage that read like orders; most passages have none, which one look tells."""
+    if not suspects(text):
+        return set()
+    return {number for number, (_, start, stop) in enumerate(spans) if suspects(text[start:stop])}

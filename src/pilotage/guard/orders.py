@@ -1,9 +1,10 @@
 """Stretches that read like orders to a model: overriding, posing as the system, calling tools, carrying data away.
 
-They are written to the journal and decide nothing. Words are matched in lower case with single spaces, verbs only where
-they command ("ignore the rules", not "they ignore the rules"). Each pattern looks a bounded number of words ahead.
-What is not covered: paraphrases, misspellings, most languages; and an article that quotes an attack word for word is
-noted too.
+They are written to the journal. A model that reads decides by itself; what only copies, the built-in reader and the
+quotes of a local model, leaves them out (evidence/choose.py). Words are matched in lower case with single spaces, verbs
+only where they command ("ignore the rules", not "they ignore the rules"). Each pattern looks a bounded number of words
+ahead. What is not covered: paraphrases, misspellings, most languages; and an article that quotes an attack word for
+word is noted too.
 """
 
 from __future__ import annotations
@@ -100,6 +101,10 @@ _ORDERS = [  # anywhere
     r"(?: (?:about|of) (?:this|it|these|what)\b| (?:that )?you\b|[.,;!]| ?$)",
     r"(?:do not|don't|don’t|never|must not) (?:tell|mention|disclose|reveal) (?:this|these|it) to (?:the |any)?"
     r"(?:users?|humans?|one|body)\b",
+    r"(?:do not|don't|don’t|never|must not) (?:mention|disclose|reveal|quote|cite) (?:this|these) "
+    r"(?:lines?|notes?|sentences?|paragraphs?|instructions?|comments?|messages?|remarks?|hints?)\b",
+    rf"(?>(?:whoever|anyone|anybody|everyone|everybody|users|people|those) (?:who |that )?asks?\b{_S})"
+    rf"{_W}{{0,10}}?(?:is|are) to be told\b",
     rf"(?:your|previous|prior|above) {_W}{{0,2}}?(?:instructions|prompt|guidelines|rules) (?:are|is|have been"
     rf"|has been|were)"
     r" (?:now )?(?:void|cancell?ed|revoked|lifted|suspended|disabled|superseded|overridden|replaced)\b",
@@ -111,7 +116,8 @@ _ORDERS = [  # anywhere
 _FORMS = [  # of chats and of tool calls; \n begins a line
     r"\n[>*#\[(<\"'-]{0,4}+ ?(?:system|assistant|developer)(?: (?:prompt|message|note|override|instruction|alert))?"
     r"[\])>*]{0,3}+ ?:[* ]{0,3}+\n?(?:you\b|your\b|ignore|disregard|forget|override|from now|important|always"
-    r"|never|please"
+    r"|never|please|whoever|anyone|everyone|if (?:you|someone|anyone|the user|a user)\b"
+    r"|when(?:ever)? (?:you|someone|asked)\b"
     r"|do not|don't|sure\b|call\b|use\b|run\b|execute|invoke|send\b|reveal|print|fetch|act\b|respond|answer\b)",
     r"<\|(?:im_start|im_end|im_sep|endoftext|system|user|assistant|start_header_id|end_header_id|eot_id|tool_call)\|>",
     r"\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>",
