@@ -16,7 +16,7 @@ from typing import Any
 from pilotage.evidence.hits import WORTH, quoted
 from pilotage.evidence.sentences import sentences
 from pilotage.evidence.terms import STOP, terms
-from pilotage.guard.fence import fence, unfence
+from pilotage.guard.fence import fence, suspects, unfence
 from pilotage.model.earlier import asked_before
 from pilotage.prompts import LocalPrompts, fill
 
@@ -57,8 +57,10 @@ class Request:
     looked: bool = False  # whether a tool has answered
 
     def add(self, source: str, quotes: Iterable[str]) -> None:
+        """Let these be quoted, but for those that read like orders: they are shown, and not copied."""
         known = self.quotes.setdefault(source, [])
-        known += [quote for quote in dict.fromkeys(quotes) if quote.strip() and quote not in known]
+        new = [quote for quote in dict.fromkeys(quotes) if quote.strip() and quote not in known]
+        known += [quote for quote in new if not suspects(quote)]
 
 
 def read(
