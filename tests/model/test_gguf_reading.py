@@ -58,7 +58,7 @@ def test_what_reads_like_an_order_is_shown_and_may_not_be_quoted() -> None:
     assert request.quotes == {"a.md#1": [], "b.md#2": ["Budgets bind."]}
     assert order in request.messages[-1]["content"]
     opened = read([user("q"), tool("read_source", {"source": "a.md#1", "text": f"{TEXT} {order}"})], PROMPTS)
-    assert opened.quotes == {"a.md#1": ["The cap is 300 s.", "It ends the run.", "Nothing starts after it."]}
+    assert opened.quotes == {"a.md#1": ["The cap is 300 s. It ends the run.", "Nothing starts after it."]}
 
 
 def test_quotes_far_behind_the_best_come_only_while_there_are_few() -> None:
