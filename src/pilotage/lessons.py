@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pilotage.errors import PilotageError, shortened
-from pilotage.guard.fence import fence
+from pilotage.guard.fence import EARLIER_RUNS, fence
 from pilotage.guard.hosts import hosts_in
 from pilotage.guard.policy import PAGES
 from pilotage.model import factory
@@ -142,7 +142,7 @@ class Lessons:
     def block(self, task: str, *, is_first: bool) -> str:
         """What a task's prompt says of them."""
         lines = [one.text for one in self._told if one.task == task or (is_first and not one.task)]
-        text = fence("\n".join(f"- {line}" for line in lines), "earlier runs", self._number)
+        text = fence("\n".join(f"- {line}" for line in lines), EARLIER_RUNS, self._number)
         return fill(self._prompts.lessons, lessons=text) if lines else ""
 
     def _learn(self, event: Event) -> None:

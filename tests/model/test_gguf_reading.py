@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from pilotage.checks.results import Finding, Findings, Verdict, Verdicts
-from pilotage.guard.fence import fence
+from pilotage.guard.fence import NO_SOURCES, fence
 from pilotage.model.gguf.reading import MOST_CHARS, MOST_QUOTES, read
 from pilotage.prompts import defaults
 
@@ -128,3 +130,11 @@ def test_broken_json_and_odd_arguments_do_no_harm() -> None:
 
 def test_addresses_that_were_named_are_known() -> None:
     assert read("See https://a.example/x, please.", PROMPTS).urls == ["https://a.example/x"]
+
+
+@pytest.mark.parametrize("told", sorted(NO_SOURCES))
+def test_what_the_engine_tells_of_earlier_rounds_and_runs_cannot_be_quoted(told: str) -> None:
+    text = f"{fence('Not good enough: it names no source.', told, '7a')}\n{fence('It stops it.', 'a.md#1', '7a')}"
+    request = read([user(text)], PROMPTS)
+    assert request.quotes == {"a.md#1": ["It stops it."]}
+    assert "Not good enough" in request.messages[0]["content"]

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from pilotage.checks.established import Evidence
 from pilotage.errors import PilotageError
-from pilotage.guard.fence import fence
+from pilotage.guard.fence import ROUND_BEFORE, fence
 from pilotage.guard.limits import Ended, Meter, RunEnded
 from pilotage.guard.policy import PAGES
 from pilotage.prompts import RoundsPrompts, fill
@@ -110,9 +110,7 @@ class Rounds:
             self._compare(tried)
         self._best = max(filter(None, (self._best, tried)), key=lambda one: one.merit)
         self.number += 1
-        self._block = fill(
-            self.prompts.again, tried=fence(self._tried(short), "the round before", self.evidence.number)
-        )
+        self._block = fill(self.prompts.again, tried=fence(self._tried(short), ROUND_BEFORE, self.evidence.number))
         before = self.tasks[: self.tasks.index(self.first)]
         self.evidence.clear({name: made for name, made in self.evidence.results.items() if name in before})
         self.journal.append(

@@ -53,6 +53,10 @@ _JOINERS = re.compile(f"(?={_JOINER})(?:({_NEEDED})|{_JOINER}+)")
 _MARK = re.compile(r"<<<\s*(?=(?:end|data)\b)", re.IGNORECASE)
 _FENCED = re.compile(r"\A<<<data ([0-9a-f]+) from [^\n]*>>>\n(.*)\n<<<end \1>>>\Z", re.DOTALL)
 
+EARLIER_RUNS, ROUND_BEFORE, EARLIER_ANSWER = "earlier runs", "the round before", "the earlier answer"
+NO_SOURCES = frozenset({EARLIER_RUNS, ROUND_BEFORE, EARLIER_ANSWER})
+"""What the engine itself puts between marks: it is read, and proves nothing."""
+
 
 def clean(text: str) -> str:
     """`text` without control and invisible characters; tabs and line ends stay, and joiners where a script needs them.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from pilotage.checks.results import Finding, Findings
 from pilotage.evidence.terms import STOP, terms
-from pilotage.guard.fence import fence
+from pilotage.guard.fence import EARLIER_ANSWER, fence
 
 HEAD = "Earlier in this conversation, oldest first (what the question may refer to):"
 ASKED = "- asked: "
@@ -34,7 +34,7 @@ def block(asked: Sequence[str], found: Sequence[Sequence[Finding]], number: str)
         lines.append(ASKED + shortened(question))
         if findings:
             text = Findings(findings=list(findings)).model_dump_json()
-            lines.append(fence(text, "the earlier answer", number))
+            lines.append(fence(text, EARLIER_ANSWER, number))
     return "\n".join([*lines, *([TAIL] if any(found) else [])])
 
 

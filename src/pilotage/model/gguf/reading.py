@@ -16,7 +16,7 @@ from typing import Any
 from pilotage.evidence.hits import WORTH, quoted
 from pilotage.evidence.sentences import sentences
 from pilotage.evidence.terms import STOP, terms
-from pilotage.guard.fence import fence, suspects, unfence
+from pilotage.guard.fence import NO_SOURCES, fence, suspects, unfence
 from pilotage.model.earlier import asked_before
 from pilotage.prompts import LocalPrompts, fill
 
@@ -220,7 +220,7 @@ def _cut(text: str) -> str:
 def _handed_over(text: str, request: Request) -> str:
     """The prompt of a task with its findings and verdicts as numbered lists; what stands in fences may be quoted."""
     for _, source, inner in _FENCED.findall(text):
-        if not _LISTED.search(inner):
+        if source not in NO_SOURCES and not _LISTED.search(inner):
             request.add(source, (inner[a:b] for a, b in sentences(inner)))
     decoder, parts, end = json.JSONDecoder(strict=False), [], 0
     for match in _LISTED.finditer(text):
